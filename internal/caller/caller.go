@@ -18,15 +18,17 @@ type Request struct {
 
 // User is an authenticated caller, as the access token and the database agreed at the time of the check.
 type User struct {
-	ID           uuid.UUID
-	AppID        string
-	Email        string
-	Role         string
-	SessionID    uuid.UUID // zero for tokens without a session
-	TokenID      string    // jti
-	TokenVersion int32
-	IssuedAt     time.Time
-	ExpiresAt    time.Time
+	ID            uuid.UUID
+	AppID         string
+	Email         string
+	Role          string
+	EmailVerified bool
+	CreatedAt     time.Time
+	SessionID     uuid.UUID // zero for tokens without a session
+	TokenID       string    // jti
+	TokenVersion  int32
+	IssuedAt      time.Time
+	ExpiresAt     time.Time
 }
 
 type requestKey struct{}

@@ -65,7 +65,7 @@ func (e *Error) Unwrap() error { return e.Cause }
 
 // Is makes errors.Is compare faults by kind and code, so a copy with a cause still matches its origin.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is is the method errors.Is itself calls on each link
+	t, ok := target.(*Error)
 	return ok && t.Kind == e.Kind && t.Code == e.Code && t.Message == e.Message
 }
 

@@ -1,0 +1,85 @@
+package auth
+
+import (
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"turkey/internal/fault"
+)
+
+// Field rules of the contract (auth-api.md §3). Each returns every rule that the value breaks.
+
+var (
+	appIDPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
+	// RFC 5321 dot-atom local part, then labels of a domain; quoted local parts and address literals are not accepted.
+	emailPattern   = regexp.MustCompile("^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+	refreshPattern = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
+)
+
+func normalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// checkEmail takes the normal form.
+func checkEmail(email string) (broken []fault.Field) {
+	if len(email) > 254 {
+		broken = append(broken, fault.Field{Name: "email", Message: "Email too long", Code: "too_big"})
+	}
+	if local, _, _ := strings.Cut(email, "@"); len(local) > 64 || !emailPattern.MatchString(email) {
+		broken = append(broken, fault.Field{Name: "email", Message: "Invalid email format", Code: "invalid_string"})
+	}
+	return broken
+}
+
+// checkAppID checks an appId that was sent; nil means it was not.
+func checkAppID(id *string) []fault.Field {
+	switch {
+	case id == nil || appIDPattern.MatchString(*id):
+		return nil
+	case *id == "":
+		return []fault.Field{{Name: "appId", Message: "App ID cannot be empty", Code: "too_small"}}
+	case utf8.RuneCountInString(*id) > 100:
+		return []fault.Field{{Name: "appId", Message: "App ID too long", Code: "too_big"}}
+	}
+	return []fault.Field{{Name: "appId", Message: "App ID must contain only letters, numbers, underscores, and hyphens", Code: "invalid_string"}}
+}
+
+// checkNewPassword applies the policy to a password being set. Lengths count characters; special is ASCII punctuation.
+func checkNewPassword(name, password string) (broken []fault.Field) {
+	n := utf8.RuneCountInString(password)
+	if n < 8 {
+		broken = append(broken, fault.Field{Name: name, Message: "Password must be at least 8 characters", Code: "too_small"})
+	}
+	if n > 128 {
+		broken = append(broken, fault.Field{Name: name, Message: "Password too long", Code: "too_big"})
+	}
+	const lower, upper, digit = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+	const special = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+	for _, class := range []string{lower, upper, digit, special} {
+		if !strings.ContainsAny(password, class) {
+			return append(broken, fault.Field{Name: name, Code: "invalid_string",
+				Message: "Password must contain at least one uppercase letter, one lowercase letter, one number, and one special character"})
+		}
+	}
+	return broken
+}
+
+// checkGivenPassword checks a password being presented: the policy is for new ones only.
+func checkGivenPassword(name, password string) []fault.Field {
+	switch {
+	case password == "":
+		return []fault.Field{{Name: name, Message: "Required", Code: "too_small"}}
+	case len(password) > 1024:
+		return []fault.Field{{Name: name, Message: "Password too long", Code: "too_big"}}
+	}
+	return nil
+}
+
+func checkRefreshToken(token string) []fault.Field {
+	switch {
+	case token == "":
+		return []fault.Field{{Name: "refreshToken", Message: "Token is required", Code: "too_small"}}
+	case len(token) > 4096 || !refreshPattern.MatchString(token):
+		return []fault.Field{{Name: "refreshToken", Message: "Invalid token format", Code: "invalid_string"}}
+	}
+	return nil
+}

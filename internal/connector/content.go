@@ -1,0 +1,138 @@
+package connector
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth bounds the nesting of a pasted credential. Real ones are flat.
+const maxDepth = 32
+
+const invalidJSON = "Invalid JSON format"
+
+// fields reads the members of a pasted credential by exact name and collects the problems in the contract's words.
+// encoding/json alone would match names regardless of case and let the last of two equal names win.
+type fields struct {
+	members  map[string]any
+	problems []string
+}
+
+// readFields accepts one JSON object and nothing else; ok is false for everything the contract calls invalid JSON.
+func readFields(raw []byte) (f *fields, ok bool) {
+	if !utf8.Valid(raw) || !json.Valid(raw) {
+		return nil, false
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	value, err := readValue(d, 1)
+	if err != nil {
+		return nil, false
+	}
+	members, ok := value.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	return &fields{members: members}, true
+}
+
+var errContent = errors.New("connector: refused content")
+
+// readValue reads the next value, refusing deep nesting, repeated names and NUL, which PostgreSQL cannot store.
+func readValue(d *json.Decoder, depth int) (any, error) {
+	token, err := d.Token()
+	if err != nil {
+		return nil, errContent
+	}
+	switch t := token.(type) {
+	case json.Delim:
+		if depth > maxDepth {
+			return nil, errContent
+		}
+		if t == '{' {
+			return readObject(d, depth)
+		}
+		return readArray(d, depth)
+	case string:
+		if strings.ContainsRune(t, 0) {
+			return nil, errContent
+		}
+	}
+	return token, nil
+}
+
+func readObject(d *json.Decoder, depth int) (any, error) {
+	members := map[string]any{}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return nil, errContent
+		}
+		name, ok := token.(string)
+		if _, repeated := members[name]; !ok || repeated || strings.ContainsRune(name, 0) {
+			return nil, errContent
+		}
+		if members[name], err = readValue(d, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err := d.Token()
+	return members, err
+}
+
+func readArray(d *json.Decoder, depth int) (any, error) {
+	for d.More() {
+		if _, err := readValue(d, depth+1); err != nil {
+			return nil, err
+		}
+	}
+	_, err := d.Token()
+	return []any{}, err // no named field is an array, so only that it is one matters
+}
+
+func (f *fields) problem(text string) { f.problems = append(f.problems, text) }
+
+// required returns a non-empty string member as sent.
+func (f *fields) required(name string) string {
+	value, _ := f.members[name].(string)
+	if strings.TrimSpace(value) == "" {
+		f.problem("Missing " + name)
+		return ""
+	}
+	return value
+}
+
+// optional returns a string member as sent, "" when it is absent, null or empty.
+func (f *fields) optional(name string) string {
+	switch value := f.members[name].(type) {
+	case nil:
+		return ""
+	case string:
+		return value
+	default:
+		f.problem("Invalid " + name)
+		return ""
+	}
+}
+
+// canonical is the compact JSON that gets sealed: struct order, absent optional fields left out.
+func canonical(content any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(content); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}
+
+// mask shows the first and last three characters of an identifying value, nothing of a short one.
+func mask(value string) string {
+	r := []rune(value)
+	if len(r) <= 6 {
+		return "***"
+	}
+	return string(r[:3]) + "..." + string(r[len(r)-3:])
+}

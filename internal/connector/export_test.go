@@ -1,0 +1,33 @@
+package connector
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+// Number and Public give the tests of this directory what no other package needs.
+func Number(text string) json.Number { return number(text) }
+
+func Public(addr string) bool { return public(netip.MustParseAddr(addr)) }
+
+// SetGA4PageSize makes paging testable with few days.
+func (s *Set) SetGA4PageSize(n int) { s.services[GA4].(*ga4).pageSize = n }
+
+// TokenCache is the cache alone, with values in place of Google.
+type TokenCache struct{ c *tokenCache }
+
+func NewTokenCache(now func() time.Time) TokenCache { return TokenCache{newTokenCache(now)} }
+
+func (t TokenCache) Get(ctx context.Context, secret string, fetch func(context.Context) (string, time.Time, error)) (string, error) {
+	got, err := t.c.get(ctx, newTokenKey([]byte(secret), ""), func(ctx context.Context) (token, error) {
+		value, expires, err := fetch(ctx)
+		return token{value: value, expires: expires}, err
+	})
+	return got.value, err
+}
+
+func (t TokenCache) Len() int { return t.c.recent.Len() }
+
+const MaxTokens = maxTokens

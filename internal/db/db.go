@@ -1,0 +1,214 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"turkey/internal/fault"
+)
+
+// MinVersion is the oldest PostgreSQL major version that works.
+const MinVersion = 14
+
+// Config says which PostgreSQL and how many connections to it.
+type Config struct {
+	URL            string // libpq URL or key=value string
+	MinConns       int32
+	MaxConns       int32
+	IdleTimeout    time.Duration // an idle connection above MinConns is closed after this
+	ConnectTimeout time.Duration // for one attempt
+	RetryAttempts  int           // further attempts at start while the server refuses or is starting up
+	RetryDelay     time.Duration
+}
+
+// openTimeout bounds all attempts together: a start that cannot succeed says so quickly.
+const openTimeout = 4 * time.Second
+
+// DB is a pool of connections whose statements all run in a Scope.
+type DB struct {
+	pool *pgxpool.Pool
+}
+
+// Open connects, and refuses a server that is too old and a login whose privileges cannot be dropped. The schema must
+// be migrated. Errors are one line that says what is wrong and how to mend it; they never hold the password.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	pc, err := pgxpool.ParseConfig(cfg.URL)
+	if err != nil {
+		return nil, errors.New("DATABASE_URL cannot be parsed; expected postgresql://user:password@host:5432/name?sslmode=require")
+	}
+	if cfg.MaxConns > 0 {
+		pc.MaxConns = cfg.MaxConns
+	}
+	pc.MinConns = min(cfg.MinConns, pc.MaxConns)
+	if cfg.IdleTimeout > 0 {
+		pc.MaxConnIdleTime = cfg.IdleTimeout
+	}
+	if cfg.ConnectTimeout > 0 {
+		pc.ConnConfig.ConnectTimeout = cfg.ConnectTimeout
+	}
+	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
+		pc.ConnConfig.RuntimeParams["application_name"] = "turkey"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("database pool: %w", err)
+	}
+	d := &DB{pool: pool}
+	if err := d.checkPrivileges(ctx); err != nil {
+		pool.Close()
+		return nil, Explain(err, pc.ConnConfig)
+	}
+	return d, nil
+}
+
+// Close waits for statements in flight and closes every connection.
+func (d *DB) Close() { d.pool.Close() }
+
+// In returns a connection whose every statement runs in the scope.
+func (d *DB) In(s Scope) Conn { return Conn{pool: d.pool, scope: s} }
+
+// Tx runs fn in one transaction in the scope: committed when fn returns nil, else rolled back. Begin and scope share
+// one trip. Never wait for anything but PostgreSQL inside fn.
+func (d *DB) Tx(ctx context.Context, s Scope, fn func(pgx.Tx) error) error {
+	conn, err := d.pool.Acquire(ctx)
+	if err != nil {
+		return outage(fmt.Errorf("db: acquire: %w", err))
+	}
+	defer conn.Release()
+	b := &pgx.Batch{}
+	b.BeginTx(pgx.TxOptions{})
+	b.Queue(s.sql, s.args...)
+	br := conn.SendBatch(ctx, b)
+	tx := br.Tx()
+	defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // after Commit it reports only that the transaction is over
+	_, err = br.Exec()
+	if err == nil {
+		err = s.check(br.QueryRow())
+	}
+	if err := errors.Join(err, br.Close()); err != nil {
+		return outage(err)
+	}
+	if err := fn(tx); err != nil {
+		return outage(err)
+	}
+	return outage(tx.Commit(ctx))
+}
+
+// Ping makes one real round trip.
+func (d *DB) Ping(ctx context.Context) error { return d.pool.Ping(ctx) }
+
+// Pool is for libraries that bring their own SQL on tables without tenant data (the job queue). Everything else goes
+// through In and Tx.
+func (d *DB) Pool() *pgxpool.Pool { return d.pool }
+
+// outage turns "PostgreSQL is not there" into a fault that clients may retry; every other error passes unchanged.
+func outage(err error) error {
+	if err == nil || !isOutage(err) {
+		return err
+	}
+	if _, ok := fault.From(err); ok {
+		return err
+	}
+	return fault.New(fault.Unavailable, "", "The database is not available. Please try again shortly.").
+		WithRetryAfter(time.Second).Because(err)
+}
+
+func isOutage(err error) bool {
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pe.Code[:2] {
+		case "08", "53", "58": // connection, resources, system
+			return true
+		}
+		switch pe.Code {
+		case "57P01", "57P02", "57P03", "25006": // shutdown, crash, starting up, read-only (a demoted primary)
+			return true
+		}
+		return false
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	return errors.Is(err, errClosedConn) || strings.Contains(err.Error(), "unexpected EOF") ||
+		strings.Contains(err.Error(), "conn closed")
+}
+
+var errClosedConn = net.ErrClosed
+
+// IsUnique reports whether err is a unique violation of the named index or constraint.
+func IsUnique(err error, name string) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pe.Code == "23505" && pe.ConstraintName == name
+}
+
+// IsForeignKey reports whether err is a foreign key violation.
+func IsForeignKey(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pe.Code == "23503"
+}
+
+// Explain words a failed connection or privilege check for the person who starts the server.
+func Explain(err error, cc *pgx.ConnConfig) error {
+	at := fmt.Sprintf("PostgreSQL at %s:%d", cc.Host, cc.Port)
+	if strings.HasPrefix(cc.Host, "/") {
+		at = "PostgreSQL at socket " + cc.Host
+	}
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	switch {
+	case ok && pe.Code == "28P01":
+		return fmt.Errorf("%s refused the password of user %q: correct DATABASE_URL (or DB_PASSWORD)", at, cc.User)
+	case ok && pe.Code[:2] == "28":
+		return fmt.Errorf("%s does not let user %q in: %s", at, cc.User, pe.Message)
+	case ok && pe.Code == "3D000":
+		return fmt.Errorf("%s has no database %q: create it (createdb %s) or correct DATABASE_URL", at, cc.Database, cc.Database)
+	case ok && pe.Code == "57P03":
+		return fmt.Errorf("%s is starting up or shutting down: try again shortly", at)
+	case ok && pe.Code[:2] == "53":
+		return fmt.Errorf("%s has no connection left (%s): lower DB_POOL_MAX or raise max_connections", at, pe.Message)
+	}
+	if _, isConnect := errors.AsType[*pgconn.ConnectError](err); isConnect || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("cannot reach %s: is it running, and are host and port in DATABASE_URL (or DB_HOST, DB_PORT) right? (%s)", at, rootCause(err))
+	}
+	return err
+}
+
+func rootCause(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	for {
+		next := errors.Unwrap(err)
+		if next == nil {
+			return err.Error()
+		}
+		err = next
+	}
+}
+
+// Retry runs try until it succeeds, fails for a reason that waiting will not mend, or the attempts or openTimeout are
+// used up.
+func Retry(ctx context.Context, cfg Config, try func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	for attempt := 0; ; attempt++ {
+		err := try(ctx)
+		if err == nil || attempt >= cfg.RetryAttempts || !isOutage(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(cfg.RetryDelay):
+		}
+	}
+}

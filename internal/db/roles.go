@@ -1,0 +1,102 @@
+package db
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// createRoles makes the roles of the design where they are missing. turkey_owner owns the tables; turkey_app is every
+// request; turkey_system is workers and the command line. Roles belong to the cluster, so another database may be
+// making them at this moment.
+const createRoles = `
+DO $$
+DECLARE r text;
+BEGIN
+	FOREACH r IN ARRAY ARRAY['turkey_owner', 'turkey_app', 'turkey_system'] LOOP
+		BEGIN
+			IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = r) THEN
+				EXECUTE format('CREATE ROLE %I NOLOGIN NOINHERIT', r);
+			END IF;
+		EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+		END;
+	END LOOP;
+	IF (SELECT rolinherit FROM pg_roles WHERE rolname = 'turkey_app') THEN
+		ALTER ROLE turkey_app NOINHERIT;
+	END IF;
+	IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user)
+		AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'turkey_backup') THEN
+		BEGIN
+			CREATE ROLE turkey_backup NOLOGIN BYPASSRLS;
+		EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+		END;
+	END IF;
+END $$`
+
+// schemaRights hold per database. Whoever may create objects in public could shadow ours.
+const schemaRights = `
+DO $$
+BEGIN
+	EXECUTE format('GRANT CREATE, CONNECT ON DATABASE %I TO turkey_owner', current_database());
+	EXECUTE format('GRANT CONNECT ON DATABASE %I TO turkey_app, turkey_system', current_database());
+	REVOKE CREATE ON SCHEMA public FROM PUBLIC;
+	GRANT USAGE, CREATE ON SCHEMA public TO turkey_owner;
+	GRANT USAGE ON SCHEMA public TO turkey_app, turkey_system;
+END $$`
+
+func (m *migrator) bootstrapRoles(ctx context.Context) error {
+	if _, err := m.conn.Exec(ctx, createRoles); err != nil {
+		return fmt.Errorf("create roles: %w", err)
+	}
+	var login string
+	var super bool
+	if err := m.conn.QueryRow(ctx, `SELECT session_user, rolsuper FROM pg_roles WHERE rolname = session_user`).Scan(&login, &super); err != nil {
+		return err
+	}
+	members := [][2]string{{"turkey_system", "turkey_app"}}
+	if !super {
+		members = append(members, [2]string{"turkey_owner", login}, [2]string{"turkey_app", login}, [2]string{"turkey_system", login})
+	}
+	if a := m.cfg.AppLogin; a != "" && a != login {
+		members = append(members, [2]string{"turkey_app", a}, [2]string{"turkey_system", a})
+	}
+	for _, g := range members {
+		if err := m.grantRole(ctx, g[0], g[1]); err != nil {
+			return err
+		}
+	}
+	if _, err := m.conn.Exec(ctx, schemaRights); err != nil {
+		return fmt.Errorf("grant on schema public: %w", err)
+	}
+	return nil
+}
+
+// grantRole lets member become role with SET ROLE. Until PostgreSQL 15 inheriting is a trait of the member
+// (NOINHERIT), from 16 on of the grant.
+func (m *migrator) grantRole(ctx context.Context, role, member string) error {
+	if role == member {
+		return nil
+	}
+	var skip bool
+	err := m.conn.QueryRow(ctx, `SELECT m.rolsuper OR pg_has_role(m.oid, r.oid, 'MEMBER') FROM pg_roles r, pg_roles m
+		WHERE r.rolname = $1 AND m.rolname = $2`, role, member).Scan(&skip)
+	if err != nil {
+		return fmt.Errorf("look up roles %s and %s: %w", role, member, err)
+	}
+	if skip {
+		return nil
+	}
+	sql := fmt.Sprintf("GRANT %s TO %s", pgx.Identifier{role}.Sanitize(), pgx.Identifier{member}.Sanitize())
+	var version int
+	if err := m.conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return err
+	}
+	if version >= 160000 {
+		sql += " WITH INHERIT FALSE, SET TRUE"
+	}
+	if _, err := m.conn.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("grant %s to %s: %w", role, member, err)
+	}
+	return nil
+}

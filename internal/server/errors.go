@@ -1,0 +1,276 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"turkey/internal/caller"
+	"turkey/internal/fault"
+)
+
+// AuthError is the error of /v1, /health, /.well-known and of every path outside /api (auth-api.md §2).
+type AuthError struct {
+	Code          string       `json:"error" doc:"Stable code that programs branch on." example:"validation_error"`
+	Message       string       `json:"message" doc:"What happened, for people." example:"Invalid request data"`
+	Details       []AuthDetail `json:"details,omitempty" doc:"The fields that broke a rule."`
+	Timestamp     string       `json:"timestamp" format:"date-time" doc:"When the error was made, UTC."`
+	Path          string       `json:"path" doc:"Path of the request." example:"/v1/auth/login"`
+	RequestID     string       `json:"requestId" doc:"The same as the header X-Request-Id; names the request in the log."`
+	RetryAfter    int          `json:"retryAfter,omitempty" doc:"Whole seconds to wait before the next attempt."`
+	LockoutActive bool         `json:"lockoutActive,omitempty" doc:"The account is locked for retryAfter seconds."`
+
+	status int
+	fault  *fault.Error // set while the request is not known yet
+}
+
+// AuthDetail is one rule that one field broke.
+type AuthDetail struct {
+	Field    string `json:"field" doc:"Dotted path of the field, empty for the body itself." example:"email"`
+	Message  string `json:"message" example:"Required"`
+	Code     string `json:"code" doc:"invalid_type, too_small, too_big, invalid_string or invalid_enum_value." example:"invalid_type"`
+	Received string `json:"received,omitempty" doc:"JSON type that came instead." example:"undefined"`
+}
+
+func (e *AuthError) Error() string { return e.Code + ": " + e.Message }
+
+// GetStatus is for huma.
+func (e *AuthError) GetStatus() int { return e.status }
+
+// APIError is the error of every path under /api (credential-api.md §1.1).
+type APIError struct {
+	Success    *bool          `json:"success,omitempty" doc:"Always false where it appears: limits, timeouts and the enveloped routes."`
+	Message    string         `json:"error" doc:"What happened, for people." example:"Credential not found"`
+	Code       string         `json:"code,omitempty" doc:"Stable code that programs branch on." example:"CREDENTIAL_NOT_FOUND"`
+	Details    map[string]any `json:"details,omitempty" doc:"More, where there is more; errors lists broken rules."`
+	RetryAfter int            `json:"retryAfter,omitempty" doc:"Whole seconds to wait before the next attempt."`
+
+	status int
+}
+
+func (e *APIError) Error() string { return e.Code + ": " + e.Message }
+
+// GetStatus is for huma.
+func (e *APIError) GetStatus() int { return e.status }
+
+// statusClientGone is nginx's number for a client that left before its answer; only the log sees it.
+const statusClientGone = 499
+
+// codeText is a code with the message used when a fault has none.
+type codeText struct{ code, message string }
+
+// kinds gives the status of each kind, and its code and message in either half.
+var kinds = map[fault.Kind]struct {
+	status    int
+	auth, api codeText
+}{
+	fault.Internal:         {500, codeText{"internal_server_error", "An unexpected error occurred"}, codeText{"SERVICE_ERROR", "An unexpected error occurred"}},
+	fault.Invalid:          {400, codeText{"validation_error", "Invalid request data"}, codeText{"VALIDATION_ERROR", "Invalid request data"}},
+	fault.Unauthenticated:  {401, codeText{"unauthorized", "Authentication failed"}, codeText{"AUTH_FAILED", "Authentication failed"}},
+	fault.Forbidden:        {403, codeText{"forbidden", "Access denied"}, codeText{"ACCESS_DENIED", "Access denied"}},
+	fault.NotFound:         {404, codeText{"not_found", "Not found"}, codeText{"NOT_FOUND", "Not found"}},
+	fault.Timeout:          {408, codeText{"request_timeout", "Request timeout"}, codeText{"", "Request timeout"}},
+	fault.Conflict:         {409, codeText{"already_exists", "Already exists"}, codeText{"DUPLICATE_CREDENTIAL", "Already exists"}},
+	fault.TooLarge:         {413, codeText{"payload_too_large", "Request size exceeds 100KB limit"}, codeText{"VALIDATION_ERROR", "Request size exceeds 1MB limit"}},
+	fault.UnsupportedMedia: {415, codeText{"unsupported_media_type", "Content-Type must be application/json"}, codeText{"VALIDATION_ERROR", "Content-Type must be application/json"}},
+	fault.Limited:          {429, codeText{"rate_limit_exceeded", "Too many requests from this IP, please try again later."}, codeText{"RATE_LIMITED", "Too many requests. Please try again later."}},
+	fault.Upstream:         {502, codeText{"bad_gateway", "The provider failed to answer"}, codeText{"SERVICE_ERROR", "The provider failed to answer"}},
+	fault.Unavailable:      {503, codeText{"service_unavailable", "Service temporarily unavailable"}, codeText{"DATABASE_ERROR", "Service temporarily unavailable"}},
+}
+
+// apiCodes says how a fault that speaks the language of /v1 is told under /api; an empty message keeps the fault's own.
+// Codes that are missing here become the default of their kind.
+var apiCodes = map[string]codeText{
+	"bad_request":         {"INVALID_JSON", ""},
+	"missing_token":       {"MISSING_TOKEN", "Missing authorization token"},
+	"invalid_token":       {"INVALID_TOKEN", "Invalid token"},
+	"invalid_signature":   {"AUTH_FAILED", "Authentication failed"},
+	"invalid_issuer":      {"AUTH_FAILED", "Authentication failed"},
+	"invalid_audience":    {"AUTH_FAILED", "Authentication failed"},
+	"token_expired":       {"AUTH_FAILED", "Authentication failed"},
+	"token_revoked":       {"AUTH_FAILED", "Authentication failed"},
+	"rate_limit_exceeded": {"RATE_LIMITED", "Too many requests. Please try again later."},
+}
+
+// unavailableRetry is what Retry-After says of an outage when nobody knows better.
+const unavailableRetry = 5 * time.Second
+
+// errClientGone stands for whatever went wrong because the client left; nobody reads the answer.
+var errClientGone = fault.New(fault.Internal, "", "")
+
+// WriteError answers with err in the shape of the request's half; for middleware and plain handlers. Operations return
+// their error instead.
+func (s *Server) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	answer := render(r.Context(), r.URL.Path, false, err, w.Header().Set)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(answer.GetStatus())
+	_ = marshalJSON(w, answer) // the client is gone when this fails
+}
+
+// marshalJSON writes v as one line. What cannot be encoded panics before the first byte is out, and becomes a 500; what
+// cannot be written is no error, because the client left.
+func marshalJSON(w io.Writer, v any) error {
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic("encode answer: " + err.Error())
+	}
+	_, _ = w.Write(buf.Bytes())
+	return nil
+}
+
+// render turns an error into the answer of the half that path lies in, sets Retry-After through setHeader and writes the
+// cause to the log. enveloped adds success:false, for the /api routes whose answers carry success.
+func render(ctx context.Context, path string, enveloped bool, err error, setHeader func(name, value string)) huma.StatusError {
+	f := classify(ctx, path, err)
+	logCause(ctx, path, f)
+
+	status := kinds[f.Kind].status
+	if errors.Is(f, errClientGone) && ctx.Err() != nil {
+		status = statusClientGone
+	}
+	retry := retrySeconds(f)
+	if retry > 0 {
+		setHeader("Retry-After", strconv.Itoa(retry))
+	}
+	if under("/api", path) {
+		return renderAPI(f, status, retry, enveloped)
+	}
+	return renderAuth(ctx, path, f, status, retry)
+}
+
+func renderAuth(ctx context.Context, path string, f *fault.Error, status, retry int) *AuthError {
+	answer := &AuthError{
+		Code:       f.Code,
+		Message:    f.Message,
+		Timestamp:  time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
+		Path:       path,
+		RequestID:  caller.RequestFrom(ctx).ID,
+		RetryAfter: retry,
+		status:     status,
+	}
+	fallback := kinds[f.Kind].auth
+	if answer.Code == "" {
+		answer.Code = fallback.code
+	}
+	if answer.Message == "" {
+		answer.Message = fallback.message
+	}
+	for _, field := range f.Fields {
+		answer.Details = append(answer.Details, AuthDetail{field.Name, field.Message, field.Code, field.Received})
+	}
+	answer.LockoutActive = answer.Code == "account_locked"
+	return answer
+}
+
+func renderAPI(f *fault.Error, status, retry int, enveloped bool) *APIError {
+	answer := &APIError{Message: f.Message, Code: f.Code, Details: f.Details, status: status}
+	fallback := kinds[f.Kind].api
+	if strings.ToUpper(f.Code) != f.Code {
+		told, known := apiCodes[f.Code]
+		if !known {
+			told = codeText{code: fallback.code}
+		}
+		answer.Code = told.code
+		if told.message != "" {
+			answer.Message = told.message
+		}
+	}
+	if answer.Code == "" {
+		answer.Code = fallback.code
+	}
+	if answer.Message == "" {
+		answer.Message = fallback.message
+	}
+	if answer.Details == nil && len(f.Fields) > 0 {
+		rules := make([]string, len(f.Fields))
+		for i, field := range f.Fields {
+			rules[i] = field.Message
+			if field.Name != "" {
+				rules[i] = field.Name + ": " + field.Message
+			}
+		}
+		answer.Details = map[string]any{"errors": rules}
+	}
+	if f.Kind == fault.Limited {
+		answer.RetryAfter = retry
+	}
+	if enveloped || f.Kind == fault.Limited || f.Kind == fault.Timeout {
+		answer.Success = new(bool)
+	}
+	return answer
+}
+
+// retrySeconds rounds up; a limit and an outage always name a time.
+func retrySeconds(f *fault.Error) int {
+	wait := f.RetryAfter
+	if wait <= 0 {
+		switch f.Kind {
+		case fault.Limited:
+			wait = time.Second
+		case fault.Unavailable:
+			wait = unavailableRetry
+		default:
+			return 0
+		}
+	}
+	return int(math.Ceil(wait.Seconds()))
+}
+
+// classify finds the fault that is to be told. Whatever broke because the request ran out of time or because the client
+// left is told as that.
+func classify(ctx context.Context, path string, err error) *fault.Error {
+	f, isFault := fault.From(err)
+	outage := !isFault || f.Kind == fault.Internal || f.Kind == fault.Unavailable
+	switch {
+	case outage && errors.Is(err, context.DeadlineExceeded) && errors.Is(context.Cause(ctx), errRequestTimeout):
+		if under("/api", path) {
+			return fault.New(fault.Timeout, "", "").Because(err)
+		}
+		return fault.New(fault.Unavailable, "", "").Because(err)
+	case outage && errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
+		return errClientGone
+	case isFault:
+		return f
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return fault.New(fault.TooLarge, "", "")
+	}
+	return fault.New(fault.Internal, "", "").Because(err)
+}
+
+// logCause writes what is not rendered, with the request id that is.
+func logCause(ctx context.Context, path string, f *fault.Error) {
+	if kinds[f.Kind].status < http.StatusInternalServerError || f.Cause == nil && f.Message == "" {
+		return
+	}
+	var cause error = f
+	if f.Message == "" {
+		cause = f.Cause
+	}
+	level := slog.LevelError
+	if f.Kind != fault.Internal {
+		level = slog.LevelWarn // somebody else's outage
+	}
+	loggerFrom(ctx).LogAttrs(ctx, level, "request failed",
+		slog.String("request_id", caller.RequestFrom(ctx).ID), slog.String("path", path), slog.String("error", cause.Error()))
+}
+
+func loggerFrom(ctx context.Context) *slog.Logger {
+	if log, ok := ctx.Value(logKey{}).(*slog.Logger); ok {
+		return log
+	}
+	return slog.Default()
+}

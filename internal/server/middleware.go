@@ -1,0 +1,256 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"turkey/internal/caller"
+	"turkey/internal/fault"
+)
+
+// The limits of one body, in bytes.
+const (
+	authBodyLimit = 102_400 // /v1 and everything that is not /api
+	apiBodyLimit  = 1 << 20 // /api
+)
+
+// maxUserAgent bounds what is kept of the User-Agent header, in bytes; maxInboundID what is logged of X-Request-Id.
+const (
+	maxUserAgent = 512
+	maxInboundID = 128
+)
+
+// errRequestTimeout is the cause of a context that ran into RequestTimeout, which tells it from an upstream's timeout.
+var errRequestTimeout = errors.New("request timeout")
+
+type logKey struct{}
+
+// under reports whether the path lies in the half of the API that starts with root.
+func under(root, p string) bool {
+	rest, ok := strings.CutPrefix(p, root)
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// identify gives the request its id and its caller. An inbound id is never used as ours.
+func (s *Server) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := newRequestID()
+		w.Header().Set("X-Request-Id", id)
+		ctx := context.WithValue(r.Context(), logKey{}, s.cfg.Log)
+		ctx = caller.WithRequest(ctx, caller.Request{
+			ID:        id,
+			IP:        s.cfg.TrustProxy.clientIP(r),
+			UserAgent: cut(r.UserAgent(), maxUserAgent),
+		})
+		next.ServeHTTP(recorded(w), r.WithContext(ctx))
+	})
+}
+
+// newRequestID prefers ids that sort by time.
+func newRequestID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return uuid.NewString()
+	}
+	return id.String()
+}
+
+// cut shortens s to at most n bytes of valid UTF-8.
+func cut(s string, n int) string {
+	return strings.ToValidUTF8(s[:min(len(s), n)], "")
+}
+
+// accessLog writes one line per request. Query strings are left out: links in mails carry tokens there.
+func (s *Server) accessLog(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		res := recorded(w)
+		defer func() {
+			res.commit()
+			from := caller.RequestFrom(r.Context())
+			attrs := []slog.Attr{
+				slog.String("method", r.Method),
+				slog.String("path", r.URL.Path),
+				slog.Int("status", res.status),
+				slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1000),
+				slog.Int64("bytes", res.bytes),
+				slog.String("request_id", from.ID),
+				slog.String("ip", from.IP),
+			}
+			if inbound := r.Header.Get("X-Request-Id"); inbound != "" {
+				attrs = append(attrs, slog.String("inbound_request_id", cut(inbound, maxInboundID)))
+			}
+			s.cfg.Log.LogAttrs(r.Context(), accessLevel(r.URL.Path, res.status), "request", attrs...)
+		}()
+		next.ServeHTTP(res, r)
+	})
+}
+
+func accessLevel(p string, status int) slog.Level {
+	switch {
+	case p == "/livez" || p == "/readyz":
+		return slog.LevelDebug
+	case status >= http.StatusInternalServerError:
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// recoverPanic answers for a handler that panicked. When part of the answer is already out, the connection is cut, so that
+// the client does not take half an answer for a whole one.
+func (s *Server) recoverPanic(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			p := recover()
+			if p == nil {
+				return
+			}
+			res := recorded(w)
+			if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				res.abort()
+				panic(p)
+			}
+			s.cfg.Log.ErrorContext(r.Context(), "panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()),
+				"request_id", caller.RequestFrom(r.Context()).ID, "method", r.Method, "path", r.URL.Path)
+			if !res.reset() {
+				panic(http.ErrAbortHandler)
+			}
+			s.WriteError(w, r, fault.New(fault.Internal, "", ""))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// securityHeaders sets the row of auth-api.md §1 and forbids caching of both halves.
+func securityHeaders(next http.Handler) http.Handler {
+	fixed := map[string]string{
+		"Content-Security-Policy":           "default-src 'self'; object-src 'none'; base-uri 'self'; frame-ancestors 'self'; form-action 'self'",
+		"Cross-Origin-Opener-Policy":        "same-origin",
+		"Cross-Origin-Resource-Policy":      "same-origin",
+		"Origin-Agent-Cluster":              "?1",
+		"Referrer-Policy":                   "no-referrer",
+		"Strict-Transport-Security":         "max-age=15552000; includeSubDomains",
+		"X-Content-Type-Options":            "nosniff",
+		"X-Dns-Prefetch-Control":            "off",
+		"X-Download-Options":                "noopen",
+		"X-Frame-Options":                   "SAMEORIGIN",
+		"X-Permitted-Cross-Domain-Policies": "none",
+		"X-Xss-Protection":                  "0",
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		for name, value := range fixed {
+			h.Set(name, value)
+		}
+		if under("/v1", r.URL.Path) || under("/api", r.URL.Path) || r.URL.Path == "/health" {
+			h.Set("Cache-Control", "no-store")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cleanPath refuses paths that ServeMux would redirect with an HTML page ("//", "/a/../b"): they name no route.
+func (s *Server) cleanPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := r.URL.EscapedPath()
+		if clean := path.Clean(p); !strings.HasPrefix(p, "/") || clean != p && (clean == "/" || clean+"/" != p) {
+			s.notFound(w, r)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// notFound answers unknown routes, and known paths with a wrong method: there is no 405 in the contract.
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	if under("/api", r.URL.Path) {
+		s.WriteError(w, r, fault.New(fault.NotFound, "NOT_FOUND", "Not found"))
+		return
+	}
+	s.WriteError(w, r, fault.New(fault.NotFound, "not_found", "Route "+r.Method+" "+r.URL.Path+" not found"))
+}
+
+// bodies holds requests to the size and type of their half. Slow bodies are cut by a read deadline, which is lifted with
+// the last byte: net/http takes a deadline that expires later for a client that went away.
+func (s *Server) bodies(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if under("/v1", r.URL.Path) && (r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch) {
+			if !isJSON(r.Header.Get("Content-Type")) {
+				s.WriteError(w, r, fault.New(fault.UnsupportedMedia, "", ""))
+				return
+			}
+			r.Header.Set("Content-Type", "application/json") // huma compares letter by letter
+		}
+		limit := int64(authBodyLimit)
+		if under("/api", r.URL.Path) {
+			limit = apiBodyLimit
+		}
+		if r.ContentLength > limit {
+			w.Header().Set("Connection", "close") // the rest is not worth reading
+			s.WriteError(w, r, fault.New(fault.TooLarge, "", ""))
+			return
+		}
+		if r.ContentLength != 0 && r.Body != nil && r.Body != http.NoBody {
+			conn := http.NewResponseController(w)
+			_ = conn.SetReadDeadline(time.Now().Add(s.cfg.RequestTimeout)) // recorders in tests have none
+			r.Body = &timedBody{ReadCloser: http.MaxBytesReader(w, r.Body, limit), conn: conn}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isJSON accepts application/json with any parameters, in any case.
+func isJSON(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(media), "application/json")
+}
+
+type timedBody struct {
+	io.ReadCloser
+	conn *http.ResponseController
+}
+
+func (b *timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		_ = b.conn.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+// deadline bounds the work for one request of the API. Streams run until the client leaves or the server drains.
+func (s *Server) deadline(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !under("/v1", r.URL.Path) && !under("/api", r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if _, pattern := s.mux.Handler(r); s.streams[pattern] {
+			ctx, cancel := context.WithCancel(r.Context())
+			defer cancel()
+			go func() {
+				select {
+				case <-s.draining:
+					cancel()
+				case <-ctx.Done():
+				}
+			}()
+			next.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
+		ctx, cancel := context.WithTimeoutCause(r.Context(), s.cfg.RequestTimeout, errRequestTimeout)
+		defer cancel()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}

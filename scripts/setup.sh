@@ -1,0 +1,121 @@
+#!/bin/sh
+# Installs what `make run` and `make test` need and this machine lacks: the PostgreSQL server programs, version 14 or newer.
+# Says what to install where it cannot. It is quiet, and done at once, when everything is there.
+#
+# `setup.sh run` does not ask for PostgreSQL when the configuration names a database.
+set -eu
+cd "$(dirname "$0")/.."
+
+oldest=14
+
+die() {
+	printf '%s\n' "$@" >&2
+	exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The directories that internal/db/pgdev searches (installations in programs.go), after PATH.
+postgres_programs() {
+	if [ -n "${TURKEY_POSTGRES_BIN:-}" ]; then
+		set -- "$TURKEY_POSTGRES_BIN/postgres"
+	else
+		set -- "$(command -v postgres || :)" /usr/lib/postgresql/*/bin/postgres /usr/pgsql-*/bin/postgres \
+			/usr/libexec/postgresql*/postgres /usr/lib/postgresql*/bin/postgres /usr/local/pgsql/bin/postgres \
+			/opt/homebrew/opt/postgresql@*/bin/postgres /usr/local/opt/postgresql@*/bin/postgres \
+			/home/linuxbrew/.linuxbrew/opt/postgresql@*/bin/postgres \
+			/Applications/Postgres.app/Contents/Versions/*/bin/postgres
+	fi
+	for program in "$@"; do
+		if [ -x "$program" ] && [ -x "${program%/*}/initdb" ]; then
+			echo "$program"
+		fi
+	done
+}
+
+have_postgres() {
+	for program in $(postgres_programs); do
+		version=$("$program" -V 2>/dev/null) || continue
+		version=${version#*") "} # postgres (PostgreSQL) 18.1 (Debian 18.1-1)
+		version=${version%%[!0-9]*}
+		if [ "${version:-0}" -ge "$oldest" ]; then
+			return 0
+		fi
+	done
+	return 1
+}
+
+names_a_database() {
+	[ -n "${DATABASE_URL:-}${DB_HOST:-}${DB_PORT:-}${DB_NAME:-}${DB_USER:-}${DB_PASSWORD:-}" ] ||
+		grep -qsE '^(export )?(DATABASE_URL|DB_[A-Z]+)=.' .env
+}
+
+# as_root runs a command quietly, and shows what it said if it fails.
+as_root() {
+	if [ "$(id -u)" -ne 0 ]; then
+		have sudo || die "PostgreSQL is missing, and installing it needs root or sudo. As root: $*"
+		set -- sudo "$@"
+	fi
+	log=$(mktemp)
+	if "$@" >"$log" 2>&1; then
+		rm -f "$log"
+	else
+		cat "$log" >&2
+		rm -f "$log"
+		die "This failed: $*" "Install the PostgreSQL server ($oldest or newer) yourself, or set TURKEY_POSTGRES_BIN to the directory of its programs."
+	fi
+}
+
+# Debian's package makes and starts a database cluster of its own unless it is told not to. An administrator's settings
+# stay as they are: they only get a file beside them where they include such files.
+no_cluster_of_its_own() {
+	conf=/etc/postgresql-common/createcluster.conf
+	if [ ! -e "$conf" ]; then
+		as_root sh -c "mkdir -p ${conf%/*} && echo 'create_main_cluster = false' >$conf"
+	elif ! grep -Eq '^[[:space:]]*create_main_cluster' "$conf" && grep -q '^[[:space:]]*include_dir' "$conf"; then
+		dropins=/etc/postgresql-common/createcluster.d
+		as_root sh -c "mkdir -p $dropins && echo 'create_main_cluster = false' >$dropins/turkey.conf"
+	fi
+}
+
+install_postgres() {
+	echo "Installing the PostgreSQL server programs…" >&2
+	if have apt-get; then
+		no_cluster_of_its_own
+		as_root sh -c 'apt-get update -qq || :' # a broken list of somebody else's need not stop the install
+		as_root env DEBIAN_FRONTEND=noninteractive UCF_FORCE_CONFFOLD=1 \
+			apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold postgresql
+	elif have dnf; then
+		as_root dnf install -y -q postgresql-server
+	elif have apk; then
+		as_root apk add --quiet --no-cache postgresql
+	elif have brew; then
+		brew install --quiet postgresql@17 >&2 # brew refuses to run as root
+	else
+		die "PostgreSQL is missing and no package manager known here (apt, dnf, apk, brew) was found." \
+			"Install the PostgreSQL server ($oldest or newer), or set TURKEY_POSTGRES_BIN to the directory of its programs."
+	fi
+}
+
+have make || die "make is missing: install it (apt-get install make, dnf install make, apk add make, xcode-select --install)."
+
+have go || die "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ (or: brew install go, apk add go)."
+go_version=$(go env GOVERSION)
+minor=${go_version#go1.}
+minor=${minor%%[!0-9]*}
+case $go_version in
+go1.*) [ "${minor:-0}" -ge 26 ] || die "Go 1.26 or newer is needed, and this is $go_version: see https://go.dev/dl/." ;;
+esac
+
+if [ "${1:-}" = run ] && names_a_database; then
+	exit 0
+fi
+if ! have_postgres; then
+	if [ -n "${TURKEY_POSTGRES_BIN:-}" ]; then
+		die "TURKEY_POSTGRES_BIN=$TURKEY_POSTGRES_BIN does not hold the PostgreSQL server programs, version $oldest or newer:" \
+			"correct it, or unset it to have them found or installed."
+	fi
+	install_postgres
+	have_postgres || die "The packages of this system hold no PostgreSQL server of version $oldest or newer." \
+		"Install one from https://www.postgresql.org/download/, or set TURKEY_POSTGRES_BIN to the directory of its programs."
+fi
