@@ -8,7 +8,7 @@ SQLC := v1.31.1
 GOLANGCI := v2.15.0
 
 MODULE := $(shell sed -n 's/^module //p' go.mod)
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null || echo 1.0.0-dev+$$(git rev-parse --short HEAD 2>/dev/null || echo none))
 
 # Packages with goroutines of their own: their tests run a second time under the race detector, if there is a C compiler.
 RACE ?= $(wildcard internal/db internal/server)

@@ -52,22 +52,22 @@ VALUES (sqlc.arg(app_id), sqlc.narg(user_id), sqlc.narg(actor), sqlc.arg(action)
 -- transaction id: two may rotate within one microsecond. A user's bumped token_version ends the session without a word.
 WITH r AS (
     UPDATE refresh_tokens s SET
-        generation     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation) THEN s.generation + 1 ELSE s.generation END,
-        rotated_at     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation) THEN now() ELSE s.rotated_at END,
-        rotated_xid    = CASE WHEN v.ok AND s.generation = sqlc.arg(generation) THEN pg_current_xact_id() ELSE s.rotated_xid END,
+        generation     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN s.generation + 1 ELSE s.generation END,
+        rotated_at     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN now() ELSE s.rotated_at END,
+        rotated_xid    = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN pg_current_xact_id() ELSE s.rotated_xid END,
         last_used_at   = now(),
-        expires_at     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)
+        expires_at     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer
                               THEN least(now() + sqlc.arg(lifetime)::interval, s.absolute_expires_at) ELSE s.expires_at END,
-        revoked_at     = CASE WHEN s.generation > sqlc.arg(generation) + 1
-                                OR (s.generation = sqlc.arg(generation) + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
+        revoked_at     = CASE WHEN s.generation > sqlc.arg(generation)::integer + 1
+                                OR (s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
                               THEN now() END,
-        revoked_reason = CASE WHEN s.generation > sqlc.arg(generation) + 1
-                                OR (s.generation = sqlc.arg(generation) + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
+        revoked_reason = CASE WHEN s.generation > sqlc.arg(generation)::integer + 1
+                                OR (s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
                               THEN 'refresh_reuse_detected' END
     FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.status = 'active' AS ok FROM users u) v
     WHERE s.id = sqlc.arg(session_id) AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
-        AND s.generation >= sqlc.arg(generation)
+        AND s.generation >= sqlc.arg(generation)::integer
     RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
         s.revoked_at, s.expires_at, v.email, v.role, v.token_version, v.ok
 ), a AS (

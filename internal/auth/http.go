@@ -52,7 +52,7 @@ func (s *Service) Mount(api huma.API) {
 	huma.Register(api, me, s.handleMe)
 	keys := open(http.MethodGet, "/.well-known/jwks.json", "jwks", "Public signing keys",
 		"With these anybody verifies access tokens: ES256, by kid, `iss` this server, `aud` your appId.")
-	keys.Tags = []string{"Tokens"}
+	keys.Tags = []string{"Keys"}
 	huma.Register(api, keys, s.handleJWKS)
 }
 

@@ -91,6 +91,21 @@ func (s *Service) register(ctx context.Context, app, email, password, role strin
 	return p, t, err
 }
 
+// EnsureUser makes a user if the app has none with this e-mail.
+func (s *Service) EnsureUser(ctx context.Context, app, email, password string) error {
+	if err := s.CreateApp(ctx, app, app); err != nil {
+		return err
+	}
+	_, err := s.q.UserForLogin(ctx, s.cfg.DB.In(db.App(app)), app, email)
+	if errors.Is(err, pgx.ErrNoRows) {
+		_, _, err = s.register(ctx, app, email, password, "user")
+	}
+	if errors.Is(err, errUserExists) { // another server was faster
+		return nil
+	}
+	return err
+}
+
 // login checks a password and opens a session. Unknown, wrong and unusable all cost one hash and get one answer; that
 // an account is suspended is told only to its owner.
 func (s *Service) login(ctx context.Context, app, email, password string) (person, Tokens, error) {

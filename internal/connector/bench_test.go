@@ -71,7 +71,7 @@ var prepared = sync.OnceValue(func() (p preparation) {
 	if err != nil {
 		return preparation{err: err}
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary directory
+	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "state.json")
 	box, err := sandbox.New(sandbox.Config{File: file})
 	if err != nil {
@@ -80,7 +80,7 @@ var prepared = sync.OnceValue(func() (p preparation) {
 	w := httptest.NewRecorder()
 	box.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/_sandbox/service-accounts", strings.NewReader(`{"name":"kpi"}`)))
 	p.key = w.Body.Bytes()
-	p.state, p.err = os.ReadFile(file) //nolint:gosec // a temporary file
+	p.state, p.err = os.ReadFile(file)
 	return p
 })
 
@@ -99,7 +99,7 @@ func (b *bench) control(method, path string, body any) map[string]any {
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil || resp.StatusCode > 299 {
 		b.t.Fatalf("%s %s: %d %s %v", method, path, resp.StatusCode, text, err)
@@ -179,7 +179,7 @@ func (b *bench) verify(service string, secret []byte, bound connector.Binding) (
 }
 
 // wantError checks the reason and that the message contains the text.
-func wantError(t *testing.T, err error, reason connector.Reason, text string) *connector.Error {
+func wantError(t *testing.T, err error, reason connector.Reason, text string) connector.Error {
 	t.Helper()
 	e, ok := errors.AsType[*connector.Error](err)
 	if !ok {
@@ -191,7 +191,7 @@ func wantError(t *testing.T, err error, reason connector.Reason, text string) *c
 	if e.Retryable() != (reason == connector.Limited || reason == connector.Unavailable) {
 		t.Errorf("Retryable() = %v for %s", e.Retryable(), reason)
 	}
-	return e
+	return *e
 }
 
 type clock struct {

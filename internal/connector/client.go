@@ -89,7 +89,7 @@ func (c *client) do(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, unreachable(ctx, r.provider, err)
 	}
-	defer resp.Body.Close() //nolint:errcheck // the body was only read
+	defer resp.Body.Close() // the body was only read
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return answer{}, unreachable(ctx, r.provider, err)

@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ const (
 	scopeDrive     = "https://www.googleapis.com/auth/drive.readonly"
 	scopeAnalytics = "https://www.googleapis.com/auth/analytics.readonly"
 
-	grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name of RFC 7523
 
 	// maxKeyText bounds the work a hostile key can cause; an 8192 bit key, four times Google's, fits.
 	maxKeyText = 8 << 10
@@ -137,7 +138,7 @@ func (g *google) call(ctx context.Context, who *account, t target, r request, ou
 			continue
 		}
 		if a.status < 200 || a.status > 299 {
-			return apiFailure(who, t, a, access.value)
+			return apiFailure(who, t, a)
 		}
 		return a.decode(r.provider, out)
 	}
@@ -196,7 +197,7 @@ func (g *google) token(ctx context.Context, who *account, form url.Values) (toke
 		return token{}, err
 	}
 	if a.status != http.StatusOK {
-		return token{}, tokenFailure(who, a, form)
+		return token{}, tokenFailure(who, a)
 	}
 	var granted struct {
 		AccessToken    string `json:"access_token"`
@@ -284,27 +285,34 @@ func jwtPart(part any) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(b), nil
 }
 
-// providerError is what Google itself said, shortened and without the secrets of the call. It is only a cause.
+// providerError is what Google itself said, as far as it is prose. It is only a cause.
 type providerError struct{ code, text string }
 
 func (e providerError) Error() string { return "google: " + e.code + ": " + e.text }
 
-// quoted keeps a provider's own words, on one line and without the secrets that were sent to it, should it repeat them.
-func quoted(code, text string, secrets ...string) providerError {
-	clean := func(s string, most int) string {
-		for _, secret := range secrets {
-			if secret != "" {
-				s = strings.ReplaceAll(s, secret, "[redacted]")
-			}
-		}
-		s = strings.Join(strings.Fields(s), " ")
-		return strings.ToValidUTF8(s[:min(len(s), most)], "")
+var (
+	codeWord = regexp.MustCompile(`^[A-Za-z_]{1,40}$`)
+	prose    = regexp.MustCompile(`^['"(\[]?([A-Za-z]{1,20}|[0-9]{1,5})['")\].,:;?!]{0,3}$`)
+)
+
+// quoted keeps the plain words of a provider's answer. Providers repeat what they were sent, in any encoding, so removing
+// the secrets themselves would not be enough: whatever is not a word goes.
+func quoted(code, text string) providerError {
+	if !codeWord.MatchString(code) {
+		code = "…"
 	}
-	return providerError{code: clean(code, 64), text: clean(text, 300)}
+	words := strings.Fields(text)
+	words = words[:min(len(words), 40)]
+	for i, word := range words {
+		if !prose.MatchString(word) {
+			words[i] = "…"
+		}
+	}
+	return providerError{code: code, text: strings.Join(words, " ")}
 }
 
 // tokenFailure explains a refusal of the token endpoint, RFC 6749 §5.2 with Google's descriptions.
-func tokenFailure(who *account, a answer, form url.Values) *Error {
+func tokenFailure(who *account, a answer) *Error {
 	var said struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
@@ -317,8 +325,7 @@ func tokenFailure(who *account, a answer, form url.Values) *Error {
 	if err := json.Unmarshal(a.body, &said); err != nil {
 		return fail(Unavailable, "Google sign-in gave an answer of an unknown form (status %d)", a.status)
 	}
-	cause := quoted(said.Error, said.Description, form.Get("assertion"), form.Get("refresh_token"), form.Get("client_secret"))
-	return tokenRefusal(who, said.Error, said.Description).because(cause)
+	return tokenRefusal(who, said.Error, said.Description).because(quoted(said.Error, said.Description))
 }
 
 func tokenRefusal(who *account, code, description string) *Error {
@@ -372,13 +379,13 @@ func (s googleStatus) reason(names ...string) bool {
 	return false
 }
 
-// apiFailure explains a refusal of an API. access is the token that was sent.
-func apiFailure(who *account, t target, a answer, access string) *Error {
+// apiFailure explains a refusal of an API.
+func apiFailure(who *account, t target, a answer) *Error {
 	var said googleStatus
-	_ = json.Unmarshal(a.body, &said) //nolint:errcheck // without details the status alone decides
+	_ = json.Unmarshal(a.body, &said) // without details the status alone decides
 	e := apiRefusal(who, t, a.status, said)
 	e.RetryAfter = a.retryAfter
-	return e.because(quoted(said.Error.Status, said.Error.Message, access))
+	return e.because(quoted(said.Error.Status, said.Error.Message))
 }
 
 func apiRefusal(who *account, t target, status int, said googleStatus) *Error {

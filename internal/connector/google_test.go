@@ -65,7 +65,7 @@ func TestVerifyBrokenContent(t *testing.T) {
 	}{
 		{"the guide's shortened key", map[string]string{"private_key": "-----BEGIN PRIVATE KEY-----\nMIIEvQIB..."}, connector.Invalid, "incomplete"},
 		{"cut in the middle", map[string]string{"private_key": key[:len(key)/2]}, connector.Invalid, "incomplete"},
-		{"damaged", map[string]string{"private_key": key[:100] + "\n-----END PRIVATE KEY-----\n"}, connector.Invalid, "damaged"},
+		{"damaged", map[string]string{"private_key": key[:60] + "\n-----END PRIVATE KEY-----\n"}, connector.Invalid, "damaged"},
 		{"a public key", map[string]string{"private_key": "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----\n"}, connector.Invalid, "not a plain"},
 		{"oversized", map[string]string{"private_key": key + strings.Repeat("A", 9000)}, connector.Invalid, "longer"},
 		{"another account", map[string]string{"client_email": "x@y.iam.gserviceaccount.com"}, connector.Rejected, "does not exist"},
@@ -110,7 +110,7 @@ func TestProviderFailures(t *testing.T) {
 		{"HTML", map[string]any{"path": "/drive", "html": true}, connector.Unavailable, "JSON", 0},
 		{"HTML 404", map[string]any{"path": "/drive", "status": 404, "html": true}, connector.Unavailable, "JSON", 0},
 		{"redirect", map[string]any{"path": "/drive", "status": 302}, connector.Unavailable, "redirect", 0},
-		{"connection cut", map[string]any{"path": "/drive", "cut": true}, connector.Unavailable, "reached", 0},
+		{"connection cut", map[string]any{"path": "/oauth2", "cut": true}, connector.Unavailable, "reached", 0},
 		{"API disabled", map[string]any{"path": "/drive", "status": 403, "reason": "SERVICE_DISABLED"}, connector.Forbidden, "enable drive.googleapis.com", 0},
 		{"Drive's own 403", map[string]any{"path": "/drive", "status": 403, "reason": "userRateLimitExceeded"}, connector.Limited, "Drive", 0},
 		{"aborted", map[string]any{"path": "/drive", "status": 409}, connector.Unavailable, "finish", 0},
@@ -130,6 +130,30 @@ func TestProviderFailures(t *testing.T) {
 				t.Errorf("once the fault is over: %v", err)
 			}
 		})
+	}
+}
+
+func TestAnswersAreBounded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	long := strings.Repeat("x", 5<<20)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/drive") {
+			_, _ = fmt.Fprintf(w, `{"files":[{"id":%q}]}`, long)
+			return
+		}
+		w.Header().Set("Retry-After", start.Add(90*time.Second).Format(http.TimeFormat))
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(server.Close)
+	cfg := b.cfg
+	cfg.GoogleDriveBase, cfg.GoogleSheetsBase = server.URL, server.URL
+	sheets := connector.New(cfg).Sheets()
+	_, err := sheets.Files(t.Context(), b.sheetsSecret())
+	wantError(t, err, connector.Invalid, "more than 5 MiB")
+	_, err = sheets.Tabs(t.Context(), b.sheetsSecret(), "1x")
+	if e := wantError(t, err, connector.Limited, "quota"); e.RetryAfter != 90*time.Second {
+		t.Errorf("RetryAfter = %v for a date", e.RetryAfter)
 	}
 }
 

@@ -66,7 +66,7 @@ func newTokenCache(now func() time.Time) *tokenCache {
 func (c *tokenCache) get(ctx context.Context, key tokenKey, fetch func(context.Context) (token, error)) (token, error) {
 	c.mu.Lock()
 	if element, ok := c.entries[key]; ok {
-		entry := element.Value.(tokenEntry) //nolint:forcetypeassert,errcheck // the list holds nothing else
+		entry := element.Value.(tokenEntry) // the list holds nothing else
 		if c.now().Before(entry.token.expires.Add(-tokenMargin)) {
 			c.recent.MoveToFront(element)
 			c.mu.Unlock()
@@ -87,7 +87,7 @@ func (c *tokenCache) renew(ctx context.Context, key tokenKey, fetch func(context
 func (c *tokenCache) drop(key tokenKey, refused token) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if element, ok := c.entries[key]; ok && element.Value.(tokenEntry).token.value == refused.value { //nolint:forcetypeassert,errcheck // as above
+	if element, ok := c.entries[key]; ok && element.Value.(tokenEntry).token.value == refused.value {
 		c.remove(element)
 	}
 }
@@ -132,6 +132,6 @@ func (c *tokenCache) put(key tokenKey, t token) {
 }
 
 func (c *tokenCache) remove(element *list.Element) {
-	entry := c.recent.Remove(element).(tokenEntry) //nolint:forcetypeassert,errcheck // as above
+	entry := c.recent.Remove(element).(tokenEntry)
 	delete(c.entries, entry.key)
 }

@@ -29,23 +29,23 @@ func (s *Service) Mount(api huma.API, bearer func(huma.Context, func(huma.Contex
 		return huma.Operation{Method: method, Path: path, OperationID: id, Tags: []string{tag}, Summary: summary, Description: description,
 			SkipValidateBody: true, DefaultStatus: http.StatusOK, Security: []map[string][]string{{"bearerAuth": {}}}, Middlewares: huma.Middlewares{bearer}}
 	}
-	set := op(http.MethodPost, "/api/sheet-mappings/set", "setSheetMapping", "Sheet mappings", "Map a service to a tab",
+	set := op(http.MethodPost, "/api/sheet-mappings/set", "setSheetMapping", "Sheets", "Map a service to a tab",
 		"One mapping per service; setting it again replaces it.")
 	set.DefaultStatus = http.StatusCreated
 	huma.Register(api, set, s.handleSetMapping)
-	huma.Register(api, op(http.MethodGet, "/api/sheet-mappings", "listSheetMappings", "Sheet mappings", "List mappings", "Ordered by service."), s.handleMappings)
-	huma.Register(api, op(http.MethodPost, "/api/v1/sync/{service}", "syncService", "Runs", "Sync now",
+	huma.Register(api, op(http.MethodGet, "/api/sheet-mappings", "listSheetMappings", "Sheets", "List mappings", "Ordered by service."), s.handleMappings)
+	huma.Register(api, op(http.MethodPost, "/api/v1/sync/{service}", "syncService", "Sync", "Sync now",
 		"Creates a run that fetches the source's figures and writes them to the mapped tab. Without targetDate: the trailing window up to the source's own yesterday."), s.handleSync)
-	huma.Register(api, op(http.MethodGet, "/api/v1/jobs/{jobId}", "getJob", "Runs", "One run", "Own runs only."), s.handleJob)
+	huma.Register(api, op(http.MethodGet, "/api/v1/jobs/{jobId}", "getJob", "Sync", "One run", "Own runs only."), s.handleJob)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/spreadsheets", "listSpreadsheets", "Sheets", "Spreadsheets the credential sees", "At most 1000."), s.handleSpreadsheets)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/sheets", "listTabs", "Sheets", "Tabs of a spreadsheet", "In the order of the spreadsheet."), s.handleTabs)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/values", "readTab", "Sheets", "Values of a tab", "The whole tab, as formatted text."), s.handleValues)
 }
 
 type mappingBody struct {
-	Service       string `json:"service,omitempty" required:"true" example:"ga4"`
-	SpreadsheetID string `json:"spreadsheetId,omitempty" required:"true" doc:"The long id in the spreadsheet's address"`
-	SheetName     string `json:"sheetName,omitempty" required:"true" doc:"Name of the tab" example:"Google"`
+	Service       string `json:"service" missing:"handler" example:"ga4"`
+	SpreadsheetID string `json:"spreadsheetId" missing:"handler" doc:"The long id in the spreadsheet's address"`
+	SheetName     string `json:"sheetName" missing:"handler" doc:"Name of the tab" example:"Google"`
 }
 
 // Mapping says which tab a service's figures go to.
@@ -260,13 +260,24 @@ type proxyInput struct {
 	CredentialID string `query:"credential_id" doc:"One of the caller's google_sheets credentials"`
 }
 
+type tabsInput struct {
+	CredentialID  string `query:"credential_id" doc:"One of the caller's google_sheets credentials"`
+	SpreadsheetID string `path:"spreadsheetId"`
+}
+
+type valuesInput struct {
+	CredentialID  string `query:"credential_id" doc:"One of the caller's google_sheets credentials"`
+	SpreadsheetID string `path:"spreadsheetId"`
+	SheetName     string `query:"sheetName" doc:"Name of the tab"`
+}
+
 // proxyCredential opens the credential that a proxy call names.
-func (s *Service) proxyCredential(ctx context.Context, in proxyInput) ([]byte, error) {
+func (s *Service) proxyCredential(ctx context.Context, credential string) ([]byte, error) {
 	user, _ := caller.UserFrom(ctx)
-	if in.CredentialID == "" {
+	if credential == "" {
 		return nil, fault.New(fault.Invalid, "MISSING_FIELDS", "credential_id is required")
 	}
-	id, err := strconv.ParseInt(in.CredentialID, 10, 64)
+	id, err := strconv.ParseInt(credential, 10, 64)
 	if err != nil || id < 1 {
 		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "credential_id must be a number")
 	}
@@ -309,7 +320,7 @@ type filesOutput struct {
 }
 
 func (s *Service) handleSpreadsheets(ctx context.Context, in *proxyInput) (*filesOutput, error) {
-	secret, err := s.proxyCredential(ctx, *in)
+	secret, err := s.proxyCredential(ctx, in.CredentialID)
 	if err != nil {
 		return nil, err
 	}
@@ -326,11 +337,8 @@ func (s *Service) handleSpreadsheets(ctx context.Context, in *proxyInput) (*file
 	return out, nil
 }
 
-func (s *Service) handleTabs(ctx context.Context, in *struct {
-	proxyInput
-	SpreadsheetID string `path:"spreadsheetId"`
-}) (*filesOutput, error) {
-	secret, err := s.proxyCredential(ctx, in.proxyInput)
+func (s *Service) handleTabs(ctx context.Context, in *tabsInput) (*filesOutput, error) {
+	secret, err := s.proxyCredential(ctx, in.CredentialID)
 	if err != nil {
 		return nil, err
 	}
@@ -354,15 +362,11 @@ type valuesOutput struct {
 	}
 }
 
-func (s *Service) handleValues(ctx context.Context, in *struct {
-	proxyInput
-	SpreadsheetID string `path:"spreadsheetId"`
-	SheetName     string `query:"sheetName" doc:"Name of the tab"`
-}) (*valuesOutput, error) {
+func (s *Service) handleValues(ctx context.Context, in *valuesInput) (*valuesOutput, error) {
 	if in.CredentialID != "" && in.SheetName == "" {
 		return nil, fault.New(fault.Invalid, "MISSING_FIELDS", "sheetName is required")
 	}
-	secret, err := s.proxyCredential(ctx, in.proxyInput)
+	secret, err := s.proxyCredential(ctx, in.CredentialID)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,7 @@
 -- name: SetMapping :one
 WITH m AS (
     INSERT INTO sheet_mappings (user_id, service, spreadsheet_id, sheet_name)
-    VALUES (current_user_no(), sqlc.arg(service), sqlc.arg(spreadsheet_id), sqlc.arg(sheet_name))
+    VALUES (current_user_no(), sqlc.arg(service)::text, sqlc.arg(spreadsheet_id), sqlc.arg(sheet_name))
     ON CONFLICT (user_id, service) DO UPDATE
         SET spreadsheet_id = excluded.spreadsheet_id, sheet_name = excluded.sheet_name, updated_at = now()
     RETURNING sheet_mappings.id, sheet_mappings.user_id, sheet_mappings.service, sheet_mappings.spreadsheet_id,
@@ -24,7 +24,7 @@ WHERE user_id = current_user_no() ORDER BY service, spreadsheet_id;
 WITH s AS (
     SELECT x.user_id, x.service, c.source_timezone FROM service_configs x
     JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
-    WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service) AND x.enabled
+    WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.enabled
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name)
     SELECT sqlc.arg(id)::uuid, s.user_id, s.service, sqlc.narg(target_day)::date, sqlc.narg(spreadsheet_id)::text, sqlc.narg(sheet_name)::text
@@ -69,13 +69,13 @@ UPDATE kpi_runs SET progress = sqlc.arg(progress) WHERE user_id = current_user_n
 -- bound to google_sheets if enabled and verified, else the newest verified one.
 SELECT
     coalesce((SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no()
-        AND s.service = sqlc.arg(service) AND s.enabled), 0)::bigint AS source_credential,
+        AND s.service = sqlc.arg(service)::text AND s.enabled), 0)::bigint AS source_credential,
     coalesce((SELECT c.source_timezone FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
-        WHERE s.user_id = current_user_no() AND s.service = sqlc.arg(service)), '')::text AS source_timezone,
+        WHERE s.user_id = current_user_no() AND s.service = sqlc.arg(service)::text), '')::text AS source_timezone,
     coalesce((SELECT m.spreadsheet_id FROM sheet_mappings m WHERE m.user_id = current_user_no()
-        AND m.service = sqlc.arg(service)), '')::text AS spreadsheet_id,
+        AND m.service = sqlc.arg(service)::text), '')::text AS spreadsheet_id,
     coalesce((SELECT m.sheet_name FROM sheet_mappings m WHERE m.user_id = current_user_no()
-        AND m.service = sqlc.arg(service)), '')::text AS sheet_name,
+        AND m.service = sqlc.arg(service)::text), '')::text AS sheet_name,
     coalesce(
         (SELECT c.id FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
          WHERE s.user_id = current_user_no() AND s.service = 'google_sheets' AND s.enabled AND c.verified AND c.deleted_at IS NULL),
@@ -102,7 +102,7 @@ SELECT r.user_id, 'workflow_completed', r.service, 'success', sqlc.arg(metadata)
 
 -- name: FailRun :exec
 WITH r AS (
-    UPDATE kpi_runs x SET status = sqlc.arg(status), error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text,
+    UPDATE kpi_runs x SET status = sqlc.arg(status)::text, error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text,
         finished_at = CASE WHEN sqlc.arg(status)::text = 'failed' THEN now() END,
         result = sqlc.narg(result)
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status = 'active'

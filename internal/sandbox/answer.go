@@ -90,7 +90,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.WriteHeader(status)
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
-	_ = e.Encode(body) //nolint:errcheck // the client went away
+	_ = e.Encode(body) // the client went away
 }
 
 // notHere is what Google's front end says about a path that no API has.
@@ -101,7 +101,7 @@ func notHere(w http.ResponseWriter, _ *http.Request) {
 func writeHTML(w http.ResponseWriter, status int) {
 	w.Header().Set("Content-Type", "text/html; charset=UTF-8")
 	w.WriteHeader(status)
-	_, _ = fmt.Fprintf(w, "<!DOCTYPE html>\n<title>Error %d</title>\n<p>The requested URL was not served.\n", status) //nolint:errcheck // as above
+	_, _ = fmt.Fprintf(w, "<!DOCTYPE html>\n<title>Error %d</title>\n<p>The requested URL was not served.\n", status)
 }
 
 // readBody decodes the JSON body of a call; numbers keep their text.

@@ -273,7 +273,7 @@ func splitRange(text string) (title, cells string, named bool) {
 		}
 		return text, "", false
 	}
-	if i := strings.LastIndexByte(text, '!'); i >= 0 {
+	if i := strings.LastIndexByte(text, '!'); i >= 0 && i+1 < len(text) {
 		return text[:i], text[i+1:], true
 	}
 	return text, "", false

@@ -185,7 +185,13 @@ func (b *binding) members(v reflect.Value, members map[string]json.RawMessage, p
 }
 
 // required follows huma's schema: everything is, except omitempty and omitzero, and the required tag has the last word.
+//
+// A field tagged missing:"handler" is required in the documentation, while its absence is for the handler to tell, where
+// the contract has words of its own for it.
 func required(f reflect.StructField, options string) bool {
+	if f.Tag.Get("missing") == "handler" {
+		return false
+	}
 	if says, ok := f.Tag.Lookup("required"); ok {
 		return says == "true"
 	}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"turkey/internal/fault"
 )
 
 // Config is everything the server needs to know. Only Ping is required.
@@ -75,6 +77,17 @@ func New(cfg Config) *Server {
 
 // API is where domains mount their operations.
 func (s *Server) API() huma.API { return s.api }
+
+// OpenAPI is the document of everything that is mounted, as served at /openapi.json. Nothing may be mounted after it.
+func (s *Server) OpenAPI() ([]byte, error) { return s.openapi() }
+
+// Refuse is an operation middleware that answers 503 in place of a part of the API that is switched off.
+func Refuse(api huma.API, message string) func(huma.Context, func(huma.Context)) {
+	off := fault.New(fault.Unavailable, "SERVICE_ERROR", message)
+	return func(ctx huma.Context, _ func(huma.Context)) {
+		_ = huma.WriteErr(api, ctx, 0, "", off) // a client that is gone hears nothing
+	}
+}
 
 // Handle mounts a plain handler, for pages that are not part of the API (the console, the pages behind links in mails).
 func (s *Server) Handle(pattern string, h http.Handler) { s.mux.Handle(pattern, h) }

@@ -67,9 +67,9 @@ func (credentialJSON) Schema(huma.Registry) *huma.Schema {
 }
 
 type saveBody struct {
-	CredentialJSON credentialJSON `json:"credentialJson,omitempty" required:"true"`
-	CredentialName string         `json:"credentialName,omitempty" required:"true" doc:"1 to 255 characters" example:"My Google Service Account"`
-	Service        string         `json:"service,omitempty" required:"true" example:"google_sheets"`
+	CredentialJSON credentialJSON `json:"credentialJson" missing:"handler"`
+	CredentialName string         `json:"credentialName" missing:"handler" doc:"1 to 255 characters" example:"My Google Service Account"`
+	Service        string         `json:"service" missing:"handler" example:"google_sheets"`
 }
 
 type saveOutput struct {
@@ -313,7 +313,7 @@ func (flexibleID) Schema(huma.Registry) *huma.Schema {
 type enableInput struct {
 	Service string `path:"service" example:"google_sheets"`
 	Body    struct {
-		CredentialID flexibleID `json:"credentialId,omitempty" required:"true"`
+		CredentialID flexibleID `json:"credentialId" missing:"handler"`
 	}
 }
 

@@ -14,9 +14,9 @@ ON CONFLICT (user_id) DO NOTHING;
 -- The credential, the service configuration that points to it, and the audit row. No row: the limit is reached.
 WITH c AS (
     INSERT INTO credentials (uid, user_id, service, name, type, encrypted_data, preview, fingerprint)
-    SELECT sqlc.arg(uid), current_user_no(), sqlc.arg(service), sqlc.arg(name), sqlc.arg(type), sqlc.arg(encrypted_data)::text,
+    SELECT sqlc.arg(uid), current_user_no(), sqlc.arg(service)::text, sqlc.arg(name), sqlc.arg(type), sqlc.arg(encrypted_data)::text,
         sqlc.arg(preview), sqlc.arg(fingerprint)
-    WHERE (SELECT count(*) FROM credentials l WHERE l.user_id = current_user_no() AND l.service = sqlc.arg(service)
+    WHERE (SELECT count(*) FROM credentials l WHERE l.user_id = current_user_no() AND l.service = sqlc.arg(service)::text
         AND l.deleted_at IS NULL) < sqlc.arg(max_live)::int
     RETURNING credentials.id, credentials.user_id, credentials.service, credentials.name, credentials.created_at
 ), s AS (
@@ -73,18 +73,18 @@ FROM c;
 -- version: a credential whose content was replaced during the check keeps its own, unverified state.
 WITH c AS (
     UPDATE credentials x SET
-        verified = sqlc.arg(verified),
-        verified_at = CASE WHEN sqlc.arg(verified) THEN now() END,
-        connected_as = CASE WHEN sqlc.arg(verified) THEN sqlc.narg(connected_as)::text ELSE x.connected_as END,
+        verified = sqlc.arg(verified)::boolean,
+        verified_at = CASE WHEN sqlc.arg(verified)::boolean THEN now() END,
+        connected_as = CASE WHEN sqlc.arg(verified)::boolean THEN sqlc.narg(connected_as)::text ELSE x.connected_as END,
         source_timezone = coalesce(sqlc.narg(source_timezone)::text, x.source_timezone),
         source_currency = coalesce(sqlc.narg(source_currency)::text, x.source_currency),
-        expires_at = CASE WHEN sqlc.arg(verified) THEN sqlc.narg(expires_at)::timestamptz ELSE x.expires_at END
+        expires_at = CASE WHEN sqlc.arg(verified)::boolean THEN sqlc.narg(expires_at)::timestamptz ELSE x.expires_at END
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.version = sqlc.arg(version) AND x.deleted_at IS NULL
     RETURNING x.id, x.user_id, x.service, x.name
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
-    SELECT c.user_id, CASE WHEN sqlc.arg(verified) THEN 'credential_verified' ELSE 'verification_failed' END, c.service,
-        CASE WHEN sqlc.arg(verified) THEN 'success' ELSE 'failure' END, sqlc.narg(error_message)::text,
+    SELECT c.user_id, CASE WHEN sqlc.arg(verified)::boolean THEN 'credential_verified' ELSE 'verification_failed' END, c.service,
+        CASE WHEN sqlc.arg(verified)::boolean THEN 'success' ELSE 'failure' END, sqlc.narg(error_message)::text,
         sqlc.arg(metadata)::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
 )
 SELECT c.id FROM c;
@@ -101,7 +101,7 @@ WHERE s.user_id = current_user_no();
 -- name: EnableService :one
 -- No row: no such credential of this user. Another service than asked for: nothing was written.
 WITH c AS (
-    SELECT x.id, x.user_id, x.service, x.service = sqlc.arg(service) AS fits FROM credentials x
+    SELECT x.id, x.user_id, x.service, x.service = sqlc.arg(service)::text AS fits FROM credentials x
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(credential_id) AND x.deleted_at IS NULL
 ), s AS (
     INSERT INTO service_configs (user_id, service, credential_id)
@@ -118,7 +118,7 @@ SELECT c.service FROM c;
 -- name: DisableService :one
 WITH s AS (
     UPDATE service_configs x SET enabled = false, updated_at = now()
-    WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)
+    WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text
     RETURNING x.user_id, x.service, x.credential_id
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)

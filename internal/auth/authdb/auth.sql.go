@@ -266,22 +266,22 @@ func (q *Queries) OpenSession(ctx context.Context, db DBTX, arg OpenSessionParam
 const rotateSession = `-- name: RotateSession :one
 WITH r AS (
     UPDATE refresh_tokens s SET
-        generation     = CASE WHEN v.ok AND s.generation = $1 THEN s.generation + 1 ELSE s.generation END,
-        rotated_at     = CASE WHEN v.ok AND s.generation = $1 THEN now() ELSE s.rotated_at END,
-        rotated_xid    = CASE WHEN v.ok AND s.generation = $1 THEN pg_current_xact_id() ELSE s.rotated_xid END,
+        generation     = CASE WHEN v.ok AND s.generation = $1::integer THEN s.generation + 1 ELSE s.generation END,
+        rotated_at     = CASE WHEN v.ok AND s.generation = $1::integer THEN now() ELSE s.rotated_at END,
+        rotated_xid    = CASE WHEN v.ok AND s.generation = $1::integer THEN pg_current_xact_id() ELSE s.rotated_xid END,
         last_used_at   = now(),
-        expires_at     = CASE WHEN v.ok AND s.generation = $1
+        expires_at     = CASE WHEN v.ok AND s.generation = $1::integer
                               THEN least(now() + $2::interval, s.absolute_expires_at) ELSE s.expires_at END,
-        revoked_at     = CASE WHEN s.generation > $1 + 1
-                                OR (s.generation = $1 + 1 AND now() - s.rotated_at > $3::interval)
+        revoked_at     = CASE WHEN s.generation > $1::integer + 1
+                                OR (s.generation = $1::integer + 1 AND now() - s.rotated_at > $3::interval)
                               THEN now() END,
-        revoked_reason = CASE WHEN s.generation > $1 + 1
-                                OR (s.generation = $1 + 1 AND now() - s.rotated_at > $3::interval)
+        revoked_reason = CASE WHEN s.generation > $1::integer + 1
+                                OR (s.generation = $1::integer + 1 AND now() - s.rotated_at > $3::interval)
                               THEN 'refresh_reuse_detected' END
     FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.status = 'active' AS ok FROM users u) v
     WHERE s.id = $4 AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
-        AND s.generation >= $1
+        AND s.generation >= $1::integer
     RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
         s.revoked_at, s.expires_at, v.email, v.role, v.token_version, v.ok
 ), a AS (

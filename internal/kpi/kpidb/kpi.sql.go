@@ -66,7 +66,7 @@ const createRun = `-- name: CreateRun :one
 WITH s AS (
     SELECT x.user_id, x.service, c.source_timezone FROM service_configs x
     JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
-    WHERE x.user_id = current_user_no() AND x.service = $1 AND x.enabled
+    WHERE x.user_id = current_user_no() AND x.service = $1::text AND x.enabled
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name)
     SELECT $2::uuid, s.user_id, s.service, $3::date, $4::text, $5::text
@@ -147,7 +147,7 @@ func (q *Queries) DueRunsSystem(ctx context.Context, db DBTX, batch int32) ([]Du
 
 const failRun = `-- name: FailRun :exec
 WITH r AS (
-    UPDATE kpi_runs x SET status = $3, error = $1::text, error_reason = $4::text,
+    UPDATE kpi_runs x SET status = $3::text, error = $1::text, error_reason = $4::text,
         finished_at = CASE WHEN $3::text = 'failed' THEN now() END,
         result = $5
     WHERE x.user_id = current_user_no() AND x.id = $6 AND x.status = 'active'
@@ -328,13 +328,13 @@ func (q *Queries) ReleaseLeaseSystem(ctx context.Context, db DBTX, arg ReleaseLe
 const runBindings = `-- name: RunBindings :one
 SELECT
     coalesce((SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no()
-        AND s.service = $1 AND s.enabled), 0)::bigint AS source_credential,
+        AND s.service = $1::text AND s.enabled), 0)::bigint AS source_credential,
     coalesce((SELECT c.source_timezone FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
-        WHERE s.user_id = current_user_no() AND s.service = $1), '')::text AS source_timezone,
+        WHERE s.user_id = current_user_no() AND s.service = $1::text), '')::text AS source_timezone,
     coalesce((SELECT m.spreadsheet_id FROM sheet_mappings m WHERE m.user_id = current_user_no()
-        AND m.service = $1), '')::text AS spreadsheet_id,
+        AND m.service = $1::text), '')::text AS spreadsheet_id,
     coalesce((SELECT m.sheet_name FROM sheet_mappings m WHERE m.user_id = current_user_no()
-        AND m.service = $1), '')::text AS sheet_name,
+        AND m.service = $1::text), '')::text AS sheet_name,
     coalesce(
         (SELECT c.id FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
          WHERE s.user_id = current_user_no() AND s.service = 'google_sheets' AND s.enabled AND c.verified AND c.deleted_at IS NULL),
@@ -378,7 +378,7 @@ const setMapping = `-- name: SetMapping :one
 
 WITH m AS (
     INSERT INTO sheet_mappings (user_id, service, spreadsheet_id, sheet_name)
-    VALUES (current_user_no(), $1, $2, $3)
+    VALUES (current_user_no(), $1::text, $2, $3)
     ON CONFLICT (user_id, service) DO UPDATE
         SET spreadsheet_id = excluded.spreadsheet_id, sheet_name = excluded.sheet_name, updated_at = now()
     RETURNING sheet_mappings.id, sheet_mappings.user_id, sheet_mappings.service, sheet_mappings.spreadsheet_id,

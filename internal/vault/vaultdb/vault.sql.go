@@ -57,7 +57,7 @@ func (q *Queries) DeleteCredential(ctx context.Context, db DBTX, iD int64, metad
 const disableService = `-- name: DisableService :one
 WITH s AS (
     UPDATE service_configs x SET enabled = false, updated_at = now()
-    WHERE x.user_id = current_user_no() AND x.service = $1
+    WHERE x.user_id = current_user_no() AND x.service = $1::text
     RETURNING x.user_id, x.service, x.credential_id
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
@@ -76,7 +76,7 @@ func (q *Queries) DisableService(ctx context.Context, db DBTX, service string, m
 
 const enableService = `-- name: EnableService :one
 WITH c AS (
-    SELECT x.id, x.user_id, x.service, x.service = $1 AS fits FROM credentials x
+    SELECT x.id, x.user_id, x.service, x.service = $1::text AS fits FROM credentials x
     WHERE x.user_id = current_user_no() AND x.id = $2 AND x.deleted_at IS NULL
 ), s AS (
     INSERT INTO service_configs (user_id, service, credential_id)
@@ -259,18 +259,18 @@ func (q *Queries) RecordUnreadable(ctx context.Context, db DBTX, arg RecordUnrea
 const recordVerification = `-- name: RecordVerification :one
 WITH c AS (
     UPDATE credentials x SET
-        verified = $1,
-        verified_at = CASE WHEN $1 THEN now() END,
-        connected_as = CASE WHEN $1 THEN $2::text ELSE x.connected_as END,
+        verified = $1::boolean,
+        verified_at = CASE WHEN $1::boolean THEN now() END,
+        connected_as = CASE WHEN $1::boolean THEN $2::text ELSE x.connected_as END,
         source_timezone = coalesce($3::text, x.source_timezone),
         source_currency = coalesce($4::text, x.source_currency),
-        expires_at = CASE WHEN $1 THEN $5::timestamptz ELSE x.expires_at END
+        expires_at = CASE WHEN $1::boolean THEN $5::timestamptz ELSE x.expires_at END
     WHERE x.user_id = current_user_no() AND x.id = $6 AND x.version = $7 AND x.deleted_at IS NULL
     RETURNING x.id, x.user_id, x.service, x.name
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
-    SELECT c.user_id, CASE WHEN $1 THEN 'credential_verified' ELSE 'verification_failed' END, c.service,
-        CASE WHEN $1 THEN 'success' ELSE 'failure' END, $8::text,
+    SELECT c.user_id, CASE WHEN $1::boolean THEN 'credential_verified' ELSE 'verification_failed' END, c.service,
+        CASE WHEN $1::boolean THEN 'success' ELSE 'failure' END, $8::text,
         $9::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
 )
 SELECT c.id FROM c
@@ -349,9 +349,9 @@ func (q *Queries) RootsSystem(ctx context.Context, db DBTX) ([]RootsSystemRow, e
 const saveCredential = `-- name: SaveCredential :one
 WITH c AS (
     INSERT INTO credentials (uid, user_id, service, name, type, encrypted_data, preview, fingerprint)
-    SELECT $1, current_user_no(), $2, $3, $4, $5::text,
+    SELECT $1, current_user_no(), $2::text, $3, $4, $5::text,
         $6, $7
-    WHERE (SELECT count(*) FROM credentials l WHERE l.user_id = current_user_no() AND l.service = $2
+    WHERE (SELECT count(*) FROM credentials l WHERE l.user_id = current_user_no() AND l.service = $2::text
         AND l.deleted_at IS NULL) < $8::int
     RETURNING credentials.id, credentials.user_id, credentials.service, credentials.name, credentials.created_at
 ), s AS (

@@ -1,0 +1,112 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// User is an account as the server tells it.
+type User struct {
+	ID            string    `json:"id"`
+	Email         string    `json:"email"`
+	Role          string    `json:"role"`
+	AppID         string    `json:"appId"`
+	EmailVerified bool      `json:"emailVerified"`
+	CreatedAt     time.Time `json:"createdAt"`
+}
+
+// Tokens are the two tokens of a session.
+type Tokens struct {
+	AccessToken  string `json:"accessToken"`
+	RefreshToken string `json:"refreshToken"`
+	ExpiresIn    int    `json:"expiresIn"` // seconds
+	TokenType    string `json:"tokenType"`
+}
+
+// Session is a signed-in user. It is safe for concurrent use.
+type Session struct {
+	User User // as of the sign-in
+
+	c  *Client
+	mu sync.Mutex
+	t  Tokens
+}
+
+type credentials struct {
+	Email    string `json:"email"`
+	Password string `json:"password"`
+	AppID    string `json:"appId,omitempty"`
+}
+
+type signedIn struct {
+	Data struct {
+		User User `json:"user"`
+		Tokens
+	} `json:"data"`
+}
+
+// Register creates an account in the client's app and signs in.
+func (c *Client) Register(ctx context.Context, email, password string) (*Session, error) {
+	return c.signIn(ctx, "/v1/auth/register", email, password)
+}
+
+// Login signs in.
+func (c *Client) Login(ctx context.Context, email, password string) (*Session, error) {
+	return c.signIn(ctx, "/v1/auth/login", email, password)
+}
+
+func (c *Client) signIn(ctx context.Context, path, email, password string) (*Session, error) {
+	var out signedIn
+	if err := c.Do(ctx, http.MethodPost, path, "", credentials{email, password, c.app}, &out); err != nil {
+		return nil, err
+	}
+	return &Session{User: out.Data.User, c: c, t: out.Data.Tokens}, nil
+}
+
+// Resume makes a session of tokens that were kept.
+func (c *Client) Resume(t Tokens) *Session { return &Session{c: c, t: t} }
+
+// Tokens returns the session's current tokens.
+func (s *Session) Tokens() Tokens {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.t
+}
+
+// Refresh renews the tokens. Parallel calls renew once each and end with the same tokens.
+func (s *Session) Refresh(ctx context.Context) error {
+	var out struct {
+		Data Tokens `json:"data"`
+	}
+	in := map[string]string{"refreshToken": s.Tokens().RefreshToken}
+	if s.c.app != "" {
+		in["appId"] = s.c.app
+	}
+	if err := s.c.Do(ctx, http.MethodPost, "/v1/auth/refresh", "", in, &out); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.t = out.Data
+	s.mu.Unlock()
+	return nil
+}
+
+// Logout ends the session; its access token ends with it.
+func (s *Session) Logout(ctx context.Context) error {
+	return s.c.Do(ctx, http.MethodPost, "/v1/auth/logout", "", map[string]string{"refreshToken": s.Tokens().RefreshToken}, nil)
+}
+
+// Me asks who the session's user is right now.
+func (s *Session) Me(ctx context.Context) (User, error) {
+	var out struct {
+		Data User `json:"data"`
+	}
+	err := s.do(ctx, http.MethodGet, "/v1/users/me", nil, &out)
+	return out.Data, err
+}
+
+func (s *Session) do(ctx context.Context, method, path string, body, out any) error {
+	return s.c.Do(ctx, method, path, s.Tokens().AccessToken, body, out)
+}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"turkey/internal/config"
+	"turkey/internal/db"
+	"turkey/internal/db/pgdev"
+)
+
+// database is where PostgreSQL is: the configured one, or a private one that runs as our child.
+type database struct {
+	url, adminURL string
+	private       *pgdev.Server // nil when configured
+}
+
+// databaseName is the database inside the private PostgreSQL.
+const databaseName = "turkey"
+
+// startDatabase finds or starts PostgreSQL.
+func startDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
+	if !cfg.PrivatePostgres() {
+		d := &database{url: string(cfg.DatabaseURL), adminURL: string(cfg.DatabaseAdminURL)}
+		if d.adminURL == "" {
+			d.adminURL = d.url
+		}
+		return d, nil
+	}
+	dir, err := dataDir(cfg)
+	if err != nil {
+		return nil, err
+	}
+	pg, err := pgdev.Start(ctx, pgdev.Config{DataDir: filepath.Join(dir, "postgres"), Log: log.Info})
+	if err != nil {
+		return nil, err
+	}
+	d := &database{private: pg, url: pg.DSN("postgres", databaseName)}
+	d.adminURL = d.url
+	if err := d.create(ctx); err != nil {
+		d.stop()
+		return nil, err
+	}
+	return d, nil
+}
+
+// create makes the database inside a new private PostgreSQL.
+func (d *database) create(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, d.private.DSN("postgres", "postgres"))
+	if err != nil {
+		return fmt.Errorf("private PostgreSQL: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to lose
+	var exists bool
+	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, databaseName).Scan(&exists); err != nil || exists {
+		return err
+	}
+	_, err = conn.Exec(ctx, `CREATE DATABASE `+databaseName)
+	return err
+}
+
+func (d *database) stop() {
+	if d.private != nil {
+		_ = d.private.Stop() // it says so in its own log
+	}
+}
+
+func (d *database) config(cfg *config.Config) db.Config {
+	return db.Config{URL: d.url, MinConns: cfg.PoolMin, MaxConns: cfg.PoolMax, IdleTimeout: time.Duration(cfg.IdleTimeout),
+		ConnectTimeout: time.Duration(cfg.ConnectTimeout), RetryAttempts: cfg.RetryAttempts, RetryDelay: time.Duration(cfg.RetryDelay)}
+}
+
+// migrations is how the schema is brought up to date; the server's own login gets what it needs.
+func (d *database) migrations(log *slog.Logger) db.MigrateConfig {
+	m := db.MigrateConfig{URL: d.adminURL, Log: log}
+	if d.adminURL != d.url {
+		if cc, err := pgx.ParseConfig(d.url); err == nil {
+			m.AppLogin = cc.User
+		}
+	}
+	return m
+}
+
+// open migrates (or checks that nothing is pending) and connects.
+func (d *database) open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
+	dc := d.config(cfg)
+	err := db.Retry(ctx, dc, func(ctx context.Context) error {
+		if cfg.AutoMigrate {
+			_, err := db.Migrate(ctx, d.migrations(log))
+			return err
+		}
+		pending, err := db.Pending(ctx, d.url)
+		if err == nil && pending {
+			err = errors.New("migrations are pending and AUTO_MIGRATE is false: run `gravy db migrate`")
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return db.Open(ctx, dc)
+}
+
+// dataDir makes the directory for what the server keeps beside the database. Others may pass through it (PostgreSQL's
+// own account has to), not list it.
+func dataDir(cfg *config.Config) (string, error) {
+	if err := os.MkdirAll(cfg.DataDir, 0o711); err != nil { //nolint:gosec // every file in it is 0600
+		return "", fmt.Errorf("cannot make the data directory %s: correct its rights or set TURKEY_DATA_DIR (%w)", cfg.DataDir, err)
+	}
+	return cfg.DataDir, nil
+}
+
+// developmentSecret reads a secret that nobody configured, making it on the first run. In production there are none.
+func developmentSecret(cfg *config.Config, name string) (config.Secret, error) {
+	dir, err := dataDir(cfg)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, strings.ToLower(name))
+	content, err := os.ReadFile(path)
+	if err == nil && len(content) >= 32 {
+		return config.Secret(strings.TrimSpace(string(content))), nil
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("cannot read the development secret: %w", err)
+	}
+	key := make([]byte, 32)
+	rand.Read(key) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	text := base64.StdEncoding.EncodeToString(key)
+	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("cannot keep the development secret: %w", err)
+	}
+	return config.Secret(text), nil
+}

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"turkey/internal/db"
+)
+
+func (p *program) dbCommand() *cobra.Command {
+	return group("db", "Migrate and inspect the database", p.dbMigrate(), p.dbStatus(), p.dbRollback())
+}
+
+// withDatabase runs a command against the configured PostgreSQL, starting the private one for its time if need be.
+func (p *program) withDatabase(cmd *cobra.Command, fn func(context.Context, *database) error) error {
+	cfg, err := loadConfig()
+	if err != nil {
+		return err
+	}
+	ctx := cmd.Context()
+	d, err := startDatabase(ctx, cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer d.stop()
+	return fn(ctx, d)
+}
+
+func (p *program) dbMigrate() *cobra.Command {
+	return &cobra.Command{Use: "migrate", Short: "Apply all pending migrations", Args: noArgs,
+		Example: "  gravy db migrate\n  DATABASE_ADMIN_URL=postgresql://postgres@localhost/turkey gravy db migrate",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
+				n, err := db.Migrate(ctx, d.migrations(nil))
+				if err != nil {
+					return err
+				}
+				if n == 0 {
+					return p.print(map[string]any{"applied": 0}, "Nothing to do: the schema is up to date")
+				}
+				return p.print(map[string]any{"applied": n}, "Applied %d migrations", n)
+			})
+		}}
+}
+
+func (p *program) dbStatus() *cobra.Command {
+	return &cobra.Command{Use: "status", Short: "List applied and pending migrations", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
+				list, err := db.Status(ctx, d.adminURL)
+				if err != nil {
+					return err
+				}
+				return p.printStatus(list)
+			})
+		}}
+}
+
+func (p *program) printStatus(list []db.Migration) error {
+	type row struct {
+		Version   int64      `json:"version"`
+		Name      string     `json:"name"`
+		AppliedAt *time.Time `json:"appliedAt"`
+	}
+	rows := make([]row, len(list))
+	pending := 0
+	for i, m := range list {
+		rows[i] = row{Version: m.Version, Name: m.Name}
+		state := "pending"
+		if m.AppliedAt.IsZero() {
+			pending++
+		} else {
+			rows[i].AppliedAt, state = &m.AppliedAt, m.AppliedAt.Format(time.DateTime)
+		}
+		if !p.json {
+			fmt.Fprintf(p.out, "%-20s %s\n", state, m.Name)
+		}
+	}
+	if p.json {
+		if err := p.print(rows, ""); err != nil {
+			return err
+		}
+	}
+	if pending > 0 {
+		return fmt.Errorf("%d migrations are pending: run `gravy db migrate`", pending)
+	}
+	return nil
+}
+
+func (p *program) dbRollback() *cobra.Command {
+	var yes, force bool
+	c := &cobra.Command{Use: "rollback", Short: "Undo the last migration", Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !yes && !p.confirm("Undo the last migration?") {
+				return p.print(map[string]any{"cancelled": true}, "Cancelled")
+			}
+			return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
+				m, err := db.Rollback(ctx, d.migrations(nil), force)
+				if err != nil {
+					return err
+				}
+				return p.print(map[string]any{"version": m.Version, "name": m.Name}, "Rolled back %s", m.Name)
+			})
+		}}
+	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	c.Flags().BoolVar(&force, "force", false, "even if tables with rows are dropped")
+	return c
+}
+
+// confirm asks a yes-or-no question; everything but yes is no.
+func (p *program) confirm(question string) bool {
+	fmt.Fprintf(p.err, "%s (y/N) ", question)
+	var answer string
+	_, _ = fmt.Fscanln(p.in, &answer) // no answer is no
+	return answer == "y" || answer == "Y" || answer == "yes"
+}

@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"turkey/internal/auth"
+	"turkey/internal/config"
+	"turkey/internal/connector"
+	"turkey/internal/kpi"
+	"turkey/internal/sandbox"
+	"turkey/internal/server"
+	"turkey/internal/vault"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	var demo bool
+	c := &cobra.Command{Use: "serve", Short: "Run the server", Args: noArgs,
+		Long: "Runs the server until it is told to stop (Ctrl-C, SIGTERM). Without a configured database it runs a private PostgreSQL\n" +
+			"as its child, with all data under .turkey/.",
+		Example: "  turkey serve\n  DATABASE_URL=postgresql://turkey_app@db/turkey?sslmode=require turkey serve",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig()
+			if err != nil {
+				return err
+			}
+			if demo {
+				if cfg.Production() {
+					return errors.New("--demo has a user with a known password and fake providers: not with NODE_ENV=production")
+				}
+				cfg.Sandbox = true
+				if cfg.Host == "" {
+					cfg.Host = "localhost"
+				}
+			}
+			return serve(cmd.Context(), cfg, demo, p)
+		}}
+	c.Flags().BoolVar(&demo, "demo", false, "with fake providers, a demo app and a demo user, on this machine only")
+	return c
+}
+
+// serve is THE wiring, top to bottom: what there is, in the order in which it starts; it stops in reverse.
+func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error {
+	started := time.Now()
+	log, closeLog, err := newLogger(cfg, p.out)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	if err := fillSecrets(cfg, log); err != nil {
+		return err
+	}
+	proxies, err := server.ParseTrustProxy(cfg.TrustProxy)
+	if err != nil {
+		return fmt.Errorf("TRUST_PROXY: %w", err)
+	}
+	listener, err := listen(cfg)
+	if err != nil {
+		return err
+	}
+	defer listener.Close() //nolint:errcheck // Serve has closed it already
+
+	postgres, err := startDatabase(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer postgres.stop()
+	database, err := postgres.open(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	log.Info("Database connection established")
+	log.Info("Database schema initialized")
+
+	connectors, stopSandbox, err := startConnectors(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer stopSandbox()
+
+	users, err := auth.New(ctx, authConfig(cfg, database, log))
+	if err != nil {
+		return err
+	}
+	srv := server.New(server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), TrustProxy: proxies, Ping: database.Ping,
+		HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started})
+	users.Mount(srv.API())
+
+	stopPipeline := func(context.Context) error { return nil }
+	if cfg.EncryptionSalt == "" {
+		off := server.Refuse(srv.API(), "The credential vault is not configured on this server (ENCRYPTION_KEY_SALT)")
+		(&vault.Service{}).Mount(srv.API(), off)
+		(&kpi.Service{}).Mount(srv.API(), off)
+	} else {
+		credentials, err := vault.New(ctx, vault.Config{DB: database, Log: log, Secret: []byte(cfg.EncryptionSalt), Connectors: connectors})
+		if err != nil {
+			return err
+		}
+		credentials.Mount(srv.API(), users.Bearer(srv.API()))
+		pipeline, err := kpi.New(kpi.Config{DB: database, Log: log, Now: time.Now, Credentials: credentials, Connectors: connectors,
+			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Workers: cfg.Workers})
+		if err != nil {
+			return err
+		}
+		pipeline.Mount(srv.API(), users.Bearer(srv.API()))
+		log.Info("Queue initialized")
+		if err := pipeline.Start(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
+		log.Info("Worker started", "workers", cfg.Workers)
+		stopPipeline = pipeline.Stop
+	}
+	if demo {
+		if err := users.EnsureUser(ctx, demoApp, demoEmail, demoPassword); err != nil {
+			return fmt.Errorf("demo user: %w", err)
+		}
+	}
+	announce(log, cfg, demo)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if postgres.private != nil {
+		go func() {
+			select {
+			case <-postgres.private.Done():
+				cancel(errors.New("the private PostgreSQL ended; its log is in " + filepath.Join(postgres.private.DataDir, "postgres.log")))
+			case <-ctx.Done():
+			}
+		}()
+	}
+	err = srv.Serve(ctx, listener, time.Duration(cfg.Shutdown))
+	log.Info("Server stopped taking requests")
+	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(cfg.Shutdown))
+	defer stop()
+	if stopErr := stopPipeline(grace); stopErr != nil {
+		log.Warn("runs in flight were interrupted; they go on at the next start", "error", stopErr)
+	}
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return err
+}
+
+// listen takes the port first: a port that is taken is the quickest thing to know.
+func listen(cfg *config.Config) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(cfg.Host, strconv.Itoa(cfg.Port)))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("port %d is taken by another program: stop it, or set PORT to a free one", cfg.Port)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fmt.Errorf("port %d needs more rights than this account has: set PORT to one above 1023", cfg.Port)
+	case err != nil:
+		return nil, fmt.Errorf("cannot listen on port %d: %w", cfg.Port, err)
+	}
+	return l, nil
+}
+
+// startConnectors connects to the real providers, or with the sandbox to fake ones inside this process. They listen on
+// their own port, so that everything goes over HTTP as it would to the real ones.
+func startConnectors(cfg *config.Config, log *slog.Logger) (*connector.Set, func(), error) {
+	bases := connector.Config{}
+	if !cfg.Production() {
+		bases = connector.Config{GoogleOAuthBase: cfg.GoogleOAuth, GoogleSheetsBase: cfg.GoogleSheets, GoogleDriveBase: cfg.GoogleDrive,
+			GADataBase: cfg.GoogleGAData}
+		bases.AllowPrivate = cfg.GoogleOAuth+cfg.GoogleSheets+cfg.GoogleDrive+cfg.GoogleGAData != ""
+	}
+	if !cfg.Sandbox {
+		return connector.New(bases), func() {}, nil
+	}
+	dir, err := dataDir(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	fake, err := sandbox.New(sandbox.Config{File: filepath.Join(dir, "sandbox.json")})
+	if err != nil {
+		return nil, nil, fmt.Errorf("sandbox: %w", err)
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort("localhost", strconv.Itoa(cfg.SandboxPort)))
+	if err != nil {
+		return nil, nil, fmt.Errorf("sandbox: port %d is taken: set TURKEY_SANDBOX_PORT (0: any)", cfg.SandboxPort)
+	}
+	srv := &http.Server{Handler: fake.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	go srv.Serve(l) //nolint:errcheck // ends when it is closed
+	url := "http://" + l.Addr().String()
+	log.Info("Sandbox providers started: Google and GA4 are fake, nothing leaves this machine", "url", url)
+	return connector.New(fake.Bases(url)), func() { _ = srv.Close() }, nil
+}
+
+// announce says where everything is, as the credential guide shows it.
+func announce(log *slog.Logger, cfg *config.Config, demo bool) {
+	base := fmt.Sprintf("http://localhost:%d", cfg.Port)
+	log.Info("Server running at " + base)
+	log.Info("Open " + base + " in browser; the API is described at " + base + "/docs")
+	log.Info("API endpoints:\n" + strings.Join([]string{
+		"   Auth:        POST /v1/auth/register  POST /v1/auth/login  POST /v1/auth/refresh",
+		"   Users:       GET  /v1/users/me",
+		"   Credentials: POST /api/credentials/save",
+		"   Credentials: GET  /api/credentials/list",
+		"   Services:    GET  /api/services",
+		"   Mappings:    POST /api/sheet-mappings/set",
+		"   Sync:        POST /api/v1/sync/ga4",
+		"   Health:      GET  /health",
+	}, "\n"))
+	if demo {
+		log.Info(fmt.Sprintf("Log in with app %s, e-mail %s, password %s; `make demo` plays the main job", demoApp, demoEmail, demoPassword))
+	}
+}

@@ -1,0 +1,385 @@
+// Package config reads the operator's settings: the environment over .env.local over .env over defaults. Every variable
+// of the two guides is honoured under its name there (contract auth-api.md §10, credential-api.md §12). A secret NAME may
+// be given as NAME_FILE, the path of a file that holds it. All problems are reported at once.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net"
+	"net/url"
+	"os"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/jackc/pgx/v5"
+	"github.com/joho/godotenv"
+)
+
+// Config is every setting. Defaults that depend on other settings are filled in by Load.
+type Config struct {
+	Env     string `env:"NODE_ENV" envDefault:"development"` // development, test, production
+	Port    int    `env:"PORT"`
+	Host    string `env:"HOST"` // address to listen on; empty: all
+	DataDir string `env:"TURKEY_DATA_DIR" envDefault:".turkey"`
+
+	DatabaseURL      Secret       `env:"DATABASE_URL"`
+	DatabaseAdminURL Secret       `env:"DATABASE_ADMIN_URL"` // owner or superuser, for migrations and maintenance
+	DBHost           string       `env:"DB_HOST"`
+	DBPort           string       `env:"DB_PORT"`
+	DBName           string       `env:"DB_NAME"`
+	DBUser           string       `env:"DB_USER"`
+	DBPassword       Secret       `env:"DB_PASSWORD"`
+	PoolMin          int32        `env:"DB_POOL_MIN" envDefault:"2"`
+	PoolMax          int32        `env:"DB_POOL_MAX" envDefault:"10"`
+	IdleTimeout      Milliseconds `env:"DB_IDLE_TIMEOUT_MS" envDefault:"30000"`
+	ConnectTimeout   Milliseconds `env:"DB_CONNECTION_TIMEOUT_MS" envDefault:"2000"`
+	RetryAttempts    int          `env:"DB_RETRY_ATTEMPTS" envDefault:"3"`
+	RetryDelay       Milliseconds `env:"DB_RETRY_DELAY_MS" envDefault:"1000"`
+	InsecureDatabase bool         `env:"ALLOW_INSECURE_DATABASE"`
+	EmbeddedPostgres bool         `env:"TURKEY_EMBEDDED_POSTGRES"` // allow the private PostgreSQL in production
+	AutoMigrate      bool         `env:"AUTO_MIGRATE" envDefault:"true"`
+
+	JWTSecret       Secret   `env:"JWT_SECRET"`
+	JWTIssuer       string   `env:"JWT_ISSUER"`
+	PublicURL       string   `env:"PUBLIC_URL"`
+	JWTAudience     string   `env:"JWT_AUDIENCE" envDefault:"default-app"`
+	JWTAlgorithm    string   `env:"JWT_ALGORITHM" envDefault:"ES256"`
+	AccessTTL       Duration `env:"JWT_ACCESS_EXPIRES_IN" envDefault:"15m"`
+	RefreshTTL      Duration `env:"JWT_REFRESH_EXPIRES_IN" envDefault:"7d"`
+	RefreshAbsolute Duration `env:"REFRESH_ABSOLUTE_TTL" envDefault:"90d"`
+	RefreshGrace    Duration `env:"REFRESH_GRACE" envDefault:"30s"`
+	Apps            []string `env:"APPS"`
+	AllowRole       bool     `env:"ALLOW_ROLE_ON_REGISTER"`
+
+	EncryptionSalt Secret `env:"ENCRYPTION_KEY_SALT"`
+
+	Origins       []string     `env:"ALLOWED_ORIGINS"`
+	MoreOrigins   []string     `env:"CORS_ORIGINS"`
+	TrustProxy    string       `env:"TRUST_PROXY"`
+	HealthTimeout Milliseconds `env:"HEALTH_CHECK_TIMEOUT" envDefault:"5000"`
+	Shutdown      Milliseconds `env:"SHUTDOWN_TIMEOUT" envDefault:"10000"`
+	LogLevel      string       `env:"LOG_LEVEL"`
+	LogFormat     string       `env:"LOG_FORMAT"` // json, pretty
+	LogConsole    bool         `env:"LOG_CONSOLE" envDefault:"true"`
+	LogFile       string       `env:"LOG_FILE"`
+	Zone          string       `env:"TZ" envDefault:"Asia/Kolkata"` // default zone of users' schedules, never the process's
+	MaxAttempts   int          `env:"MAX_RETRIES" envDefault:"3"`
+	Workers       int          `env:"WORKERS" envDefault:"8"`
+	Sandbox       bool         `env:"TURKEY_SANDBOX"` // fake providers instead of the real ones; never in production
+	SandboxPort   int          `env:"TURKEY_SANDBOX_PORT" envDefault:"3900"`
+	GoogleOAuth   string       `env:"GOOGLE_OAUTH_BASE"`
+	GoogleSheets  string       `env:"GOOGLE_SHEETS_BASE"`
+	GoogleDrive   string       `env:"GOOGLE_DRIVE_BASE"`
+	GoogleGAData  string       `env:"GA_DATA_BASE"`
+}
+
+// aliases maps further accepted names to the canonical one, which wins.
+var aliases = map[string]string{
+	"DB_MIN_CONNECTIONS": "DB_POOL_MIN", "DB_MAX_CONNECTIONS": "DB_POOL_MAX", "DB_POOL_SIZE": "DB_POOL_MAX",
+	"KEY_ENCRYPTION_SECRET": "JWT_SECRET", "ACCESS_TOKEN_TTL": "JWT_ACCESS_EXPIRES_IN",
+	"REFRESH_TOKEN_TTL": "JWT_REFRESH_EXPIRES_IN", "ALLOWED_APPS": "APPS",
+}
+
+// Secret is text that is never printed.
+type Secret string
+
+func (Secret) String() string { return "[redacted]" }
+
+// GoString keeps %#v from printing it.
+func (Secret) GoString() string { return "[redacted]" }
+
+// MarshalText keeps loggers and encoders from printing it.
+func (Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
+
+// Milliseconds is a duration given as a whole number of milliseconds.
+type Milliseconds time.Duration
+
+// Duration is a length of time: 90, 90s, 15m, 12h, 7d; a bare number counts seconds.
+type Duration time.Duration
+
+// ParseDuration reads a Duration.
+func ParseDuration(s string) (Duration, error) {
+	if n, err := strconv.Atoi(s); err == nil && n >= 0 {
+		return Duration(time.Duration(n) * time.Second), nil
+	}
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
+			return Duration(time.Duration(n) * 24 * time.Hour), nil
+		}
+	}
+	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
+		return Duration(d), nil
+	}
+	return 0, errors.New("expected a length of time such as 90s, 15m, 12h or 7d")
+}
+
+// Load reads the settings from dir's .env files and the process environment.
+func Load(dir string) (*Config, error) { return load(dir, env.ToMap(os.Environ())) }
+
+func load(dir string, process map[string]string) (*Config, error) {
+	vars := map[string]string{}
+	for _, name := range []string{".env", ".env.local"} {
+		file, err := godotenv.Read(dir + "/" + name)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s cannot be read: %w", name, err)
+		}
+		maps.Copy(vars, file)
+	}
+	maps.Copy(vars, process)
+	problems := resolve(vars)
+	for name, value := range vars { // an empty variable is an unset one
+		if value == "" {
+			delete(vars, name)
+		}
+	}
+	c := &Config{}
+	err := env.ParseWithOptions(c, env.Options{Environment: vars, FuncMap: map[reflect.Type]env.ParserFunc{
+		reflect.TypeFor[Duration](): func(v string) (any, error) { return ParseDuration(v) },
+		reflect.TypeFor[Milliseconds](): func(v string) (any, error) {
+			n, err := strconv.Atoi(v)
+			if err != nil || n < 0 {
+				return nil, errors.New("expected a whole number of milliseconds")
+			}
+			return Milliseconds(time.Duration(n) * time.Millisecond), nil
+		},
+	}})
+	problems = append(problems, parseProblems(err)...)
+	if len(problems) == 0 {
+		c.fill()
+		problems = c.check()
+	}
+	if len(problems) > 0 {
+		slices.Sort(problems)
+		return nil, errors.New(strings.Join(problems, "\n"))
+	}
+	return c, nil
+}
+
+// resolve replaces aliases and NAME_FILE twins by their canonical names.
+func resolve(vars map[string]string) (problems []string) {
+	for alias, name := range aliases {
+		for _, suffix := range []string{"", "_FILE"} {
+			if vars[name+suffix] == "" && vars[alias+suffix] != "" {
+				vars[name+suffix] = vars[alias+suffix]
+			}
+		}
+	}
+	for f := range reflect.TypeFor[Config]().Fields() {
+		name := f.Tag.Get("env")
+		path := vars[name+"_FILE"]
+		if f.Type != reflect.TypeFor[Secret]() || path == "" || vars[name] != "" {
+			continue
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			problems = append(problems, fmt.Sprintf("%s_FILE: %v", name, err))
+			continue
+		}
+		vars[name] = strings.TrimRight(string(content), "\r\n")
+	}
+	return problems
+}
+
+// parseProblems names the variable of each value that has the wrong form, without the value.
+func parseProblems(err error) (problems []string) {
+	if err == nil {
+		return nil
+	}
+	agg, ok := errors.AsType[env.AggregateError](err)
+	if !ok {
+		return []string{err.Error()}
+	}
+	for _, e := range agg.Errors {
+		pe, ok := errors.AsType[env.ParseError](e)
+		if !ok {
+			problems = append(problems, e.Error())
+			continue
+		}
+		field, _ := reflect.TypeFor[Config]().FieldByName(pe.Name)
+		problems = append(problems, fmt.Sprintf("%s: expected %s", field.Tag.Get("env"), expected(field.Type)))
+	}
+	return problems
+}
+
+func expected(t reflect.Type) string {
+	switch {
+	case t == reflect.TypeFor[Duration]():
+		return "a length of time such as 90s, 15m, 12h or 7d"
+	case t == reflect.TypeFor[Milliseconds]():
+		return "a whole number of milliseconds"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Int, t.Kind() == reflect.Int32:
+		return "a whole number"
+	}
+	return "another form"
+}
+
+// Production reports whether the strict rules apply.
+func (c *Config) Production() bool { return c.Env == "production" }
+
+// PrivatePostgres reports whether the server runs a PostgreSQL of its own.
+func (c *Config) PrivatePostgres() bool { return c.DatabaseURL == "" }
+
+// fill sets the defaults that depend on other settings.
+func (c *Config) fill() {
+	composed := c.DBHost != "" || c.DBPort != "" || c.DBName != "" || c.DBUser != "" || c.DBPassword != ""
+	if c.Port == 0 {
+		c.Port = 3000
+		if c.DatabaseURL == "" && composed {
+			c.Port = 3001 // the credential guide's compose file maps it without setting PORT
+		}
+	}
+	if c.DatabaseURL == "" && composed {
+		c.DatabaseURL = Secret(composeURL(c))
+	}
+	base := fmt.Sprintf("http://localhost:%d", c.Port)
+	if c.JWTIssuer == "" {
+		c.JWTIssuer = or(c.PublicURL, base)
+	}
+	if c.PublicURL == "" {
+		c.PublicURL = c.JWTIssuer
+	}
+	if len(c.Origins) == 0 {
+		c.Origins = []string{"http://localhost:3000"}
+	}
+	if len(c.MoreOrigins) == 0 && !c.Production() {
+		c.MoreOrigins = []string{"http://localhost:3001", "http://localhost:5173"}
+	}
+	c.LogLevel = or(strings.ToLower(c.LogLevel), map[bool]string{true: "info", false: "debug"}[c.Production()])
+	c.LogFormat = or(strings.ToLower(c.LogFormat), map[bool]string{true: "json", false: "pretty"}[c.Production()])
+	if c.JWTSecret == "" {
+		c.JWTSecret = c.EncryptionSalt // each derives its keys for its own purpose
+	}
+}
+
+func composeURL(c *Config) string {
+	u := url.URL{Scheme: "postgresql", Host: net.JoinHostPort(or(c.DBHost, "localhost"), or(c.DBPort, "5432")), Path: "/" + or(c.DBName, "kpi_etl")}
+	u.User = url.UserPassword(or(c.DBUser, "postgres"), or(string(c.DBPassword), "postgres"))
+	return u.String()
+}
+
+func or(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
+
+// AllowedOrigins is the union of both lists, trimmed.
+func (c *Config) AllowedOrigins() []string {
+	var all []string
+	for _, o := range append(slices.Clone(c.Origins), c.MoreOrigins...) {
+		if o = strings.TrimSpace(o); o != "" && !slices.Contains(all, o) {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// knownSalts are values of ENCRYPTION_KEY_SALT that the whole world knows (contract legacy-import.md §3.2).
+var knownSalts = []string{
+	"default-salt-change-in-production", "your-random-salt-change-in-production", "your-random-salt-CHANGE-THIS",
+	"$(openssl rand -base64 32)",
+}
+
+// check lists what would make the server unsafe or unable to run.
+func (c *Config) check() (problems []string) {
+	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	if !slices.Contains([]string{"development", "test", "production"}, c.Env) {
+		add("NODE_ENV: expected development, test or production")
+	}
+	if c.Port < 1 || c.Port > 65535 {
+		add("PORT: expected a number from 1 to 65535")
+	}
+	if c.JWTAlgorithm != "ES256" {
+		add("JWT_ALGORITHM: only ES256 is supported; remove the variable")
+	}
+	if c.PoolMax < 2 {
+		add("DB_POOL_MAX: at least 2 connections are needed")
+	}
+	if c.JWTSecret != "" && len(c.JWTSecret) < 32 && c.JWTSecret != c.EncryptionSalt {
+		add("JWT_SECRET: at least 32 characters are needed (openssl rand -base64 32)")
+	}
+	if c.EncryptionSalt != "" && len(c.EncryptionSalt) < 16 {
+		add("ENCRYPTION_KEY_SALT: at least 16 characters are needed (openssl rand -base64 32)")
+	}
+	if c.AccessTTL <= 0 || c.RefreshTTL <= 0 {
+		add("JWT_ACCESS_EXPIRES_IN, JWT_REFRESH_EXPIRES_IN: a token must live for some time")
+	}
+	if c.RefreshGrace > Duration(300*time.Second) {
+		add("REFRESH_GRACE: at most 300s")
+	}
+	if _, err := time.LoadLocation(c.Zone); err != nil {
+		add("TZ: not an IANA time zone")
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		add("LOG_LEVEL: expected debug, info, warn or error")
+	}
+	if c.LogFormat != "json" && c.LogFormat != "pretty" {
+		add("LOG_FORMAT: expected json or pretty")
+	}
+	for name, u := range map[string]Secret{"DATABASE_URL": c.DatabaseURL, "DATABASE_ADMIN_URL": c.DatabaseAdminURL} {
+		problems = append(problems, c.checkDatabaseURL(name, u)...)
+	}
+	if c.Production() {
+		problems = append(problems, c.checkProduction()...)
+	}
+	return problems
+}
+
+func (c *Config) checkProduction() (problems []string) {
+	add := func(s string) { problems = append(problems, s) }
+	if c.JWTSecret == "" {
+		add("JWT_SECRET: required in production, at least 32 characters (openssl rand -base64 32)")
+	}
+	if slices.Contains(knownSalts, string(c.EncryptionSalt)) {
+		add("ENCRYPTION_KEY_SALT: this value is publicly known; make one of your own (openssl rand -base64 32)")
+	} else if c.EncryptionSalt != "" && len(c.EncryptionSalt) < 32 {
+		add("ENCRYPTION_KEY_SALT: 32 random bytes are required in production (openssl rand -base64 32)")
+	}
+	if c.AllowRole {
+		add("ALLOW_ROLE_ON_REGISTER: anybody could register as an administrator; not allowed in production")
+	}
+	if c.Sandbox {
+		add("TURKEY_SANDBOX: fake providers are not allowed in production")
+	}
+	if c.PrivatePostgres() && !c.EmbeddedPostgres {
+		add("DATABASE_URL: required in production (or TURKEY_EMBEDDED_POSTGRES=true for a private PostgreSQL on this machine)")
+	}
+	return problems
+}
+
+// checkDatabaseURL demands TLS towards another machine in production.
+func (c *Config) checkDatabaseURL(name string, u Secret) (problems []string) {
+	if u == "" {
+		return nil
+	}
+	cc, err := pgx.ParseConfig(string(u))
+	if err != nil {
+		return []string{name + ": cannot be parsed; expected postgresql://user:password@host:5432/name?sslmode=require"}
+	}
+	if !c.Production() || c.InsecureDatabase {
+		return nil
+	}
+	plain := !local(cc.Host) && cc.TLSConfig == nil
+	for _, f := range cc.Fallbacks {
+		plain = plain || (!local(f.Host) && f.TLSConfig == nil)
+	}
+	if plain {
+		problems = append(problems, name+": production needs TLS to a database on another machine: add sslmode=require (or verify-full), or set ALLOW_INSECURE_DATABASE=true if the network is private by other means")
+	}
+	return problems
+}
+
+func local(host string) bool {
+	ip := net.ParseIP(host)
+	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || (ip != nil && ip.IsLoopback())
+}
