@@ -4,6 +4,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 
@@ -64,6 +65,22 @@ func redact(v any) any {
 			out[i] = redact(e)
 		}
 		return out
+	case nil, string, bool, int, int32, int64, float64, json.Number:
+		return v
 	}
-	return v
+	return redact(plain(v))
+}
+
+// plain is the JSON form of a typed value, as maps, slices and scalars that redact can look into.
+func plain(v any) (out any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.UseNumber() // a float would round ids
+	if d.Decode(&out) != nil {
+		return nil
+	}
+	return out
 }

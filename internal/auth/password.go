@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -29,16 +30,21 @@ const (
 type hasher struct {
 	slots chan struct{}
 	queue chan struct{}
-	dummy string
+	dummy phc // stands in where there is no hash
 }
 
-const queuePerSlot = 8
+const (
+	queuePerSlot = 8
+	// quietAfter a burst its memory goes back to the system: a hash leaves 19 MiB to the collector, which keeps them.
+	quietAfter = 2 * time.Second
+)
 
 func newHasher(workers int) *hasher {
 	return &hasher{
+		quiet: time.AfterFunc(quietAfter, debug.FreeOSMemory),
 		slots: make(chan struct{}, workers),
 		queue: make(chan struct{}, workers*(queuePerSlot+1)),
-		dummy: encodeHash(make([]byte, argonSaltLen), make([]byte, argonKeyLen)),
+		dummy: phc{memory: argonMemory, time: argonTime, threads: argonThreads, salt: make([]byte, argonSaltLen), sum: make([]byte, argonKeyLen)},
 	}
 }
 
@@ -56,16 +62,13 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	return encodeHash(salt, sum), err
 }
 
-// verify compares a password with a PHC string. An empty stored hash, for a user who does not exist, costs the same
-// and never matches.
+// verify compares a password with a PHC string. No hash, for a user who does not exist, or an unusable marker in its
+// place costs the same and never matches.
 func (h *hasher) verify(ctx context.Context, password, stored string) (bool, error) {
-	exists := stored != ""
-	if !exists {
-		stored = h.dummy
-	}
 	p, err := decodeHash(stored)
-	if err != nil {
-		return false, nil //nolint:nilerr // an unusable marker in place of a hash matches nothing
+	exists := err == nil
+	if !exists {
+		p = h.dummy
 	}
 	var sum []byte
 	err = h.run(ctx, func() {
@@ -88,6 +91,7 @@ func (h *hasher) run(ctx context.Context, work func()) error {
 	}
 	defer func() { <-h.slots }()
 	work()
+	h.quiet.Reset(quietAfter)
 	return nil
 }
 
@@ -110,7 +114,8 @@ func decodeHash(s string) (phc, error) {
 	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return p, errHashFormat
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
+	const costs = "m=%d,t=%d,p=%d"
+	if _, err := fmt.Sscanf(parts[3], costs, &p.memory, &p.time, &p.threads); err != nil || fmt.Sprintf(costs, p.memory, p.time, p.threads) != parts[3] {
 		return p, errHashFormat
 	}
 	var err1, err2 error

@@ -17,7 +17,16 @@ var (
 	refreshPattern = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
-func normalEmail(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+// normalEmail lowers ASCII letters only: lowering by Unicode's rules makes a k of the Kelvin sign, and so one person's
+// address of another's.
+func normalEmail(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, strings.TrimSpace(s))
+}
 
 // checkEmail takes the normal form.
 func checkEmail(email string) (broken []fault.Field) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+	josejson "github.com/go-jose/go-jose/v4/json" // refuses members that come twice and compares names exactly
 	"github.com/google/uuid"
 )
 
@@ -63,25 +64,27 @@ func (s *Service) signAccess(p person, app string, session uuid.UUID) (string, e
 
 // parseAccess checks everything about an access token that needs no database, in the order of the contract (§6.2).
 func (s *Service) parseAccess(token string) (Claims, error) {
-	var c Claims
+	var none Claims
+	if !canonical(token) {
+		return none, errInvalidToken
+	}
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
-		return c, errInvalidToken
+		return none, errInvalidToken
 	}
-	h := jws.Signatures[0].Protected
-	key, ok := s.keys.public[h.KeyID]
-	if !ok || h.JSONWebKey != nil {
-		return c, errInvalidToken
+	key, ok := s.keys.public[jws.Signatures[0].Protected.KeyID]
+	if !ok {
+		return none, errInvalidToken
 	}
 	payload, err := jws.Verify(key)
 	if err != nil {
-		return c, errInvalidSignature
+		return none, errInvalidSignature
 	}
-	if err := json.Unmarshal(payload, &c); err != nil {
-		return c, errMissingClaims
-	}
+	c, whole := readClaims(payload)
 	now := s.cfg.Now()
 	switch {
+	case !whole:
+		return c, errMissingClaims
 	case c.Issuer != s.cfg.Issuer:
 		return c, errInvalidIssuer
 	case !now.Before(time.Unix(c.ExpiresAt, 0)):
@@ -92,6 +95,49 @@ func (s *Service) parseAccess(token string) (Claims, error) {
 		return c, errMissingClaims
 	}
 	return c, nil
+}
+
+// canonical reports whether a token is spelled the one way we spell it: a header of exactly alg, typ and kid, so nothing
+// that points at a foreign key, and base64url without padding, line breaks or spare bits.
+func canonical(token string) bool {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 || strings.ContainsAny(token, "\r\n") {
+		return false
+	}
+	var header []byte
+	for i, part := range parts {
+		b, err := base64.RawURLEncoding.Strict().DecodeString(part)
+		if err != nil {
+			return false
+		}
+		if i == 0 {
+			header = b
+		}
+	}
+	var members map[string]string // of strings only
+	err := josejson.Unmarshal(header, &members)
+	_, alg := members["alg"]
+	_, kid := members["kid"]
+	return err == nil && len(members) == 3 && alg && kid && members["typ"] == "JWT"
+}
+
+// readClaims reads a payload in which every member has one value and one spelling. Whole means that nothing is absent
+// whose zero value would pass for a value.
+func readClaims(payload []byte) (c Claims, whole bool) {
+	var in struct {
+		Claims
+		TokenVersion *int32 `json:"tokenVersion"`
+		IssuedAt     *int64 `json:"iat"`
+		NotBefore    *int64 `json:"nbf"`
+		ExpiresAt    *int64 `json:"exp"`
+	}
+	err := josejson.Unmarshal(payload, &in)
+	if err != nil || in.TokenVersion == nil || in.IssuedAt == nil || in.NotBefore == nil || in.ExpiresAt == nil {
+		return in.Claims, false
+	}
+	c = in.Claims
+	c.TokenVersion, c.IssuedAt, c.NotBefore, c.ExpiresAt = *in.TokenVersion, *in.IssuedAt, *in.NotBefore, *in.ExpiresAt
+	return c, true
 }
 
 // refreshToken is rt_<session>.<generation>.<MAC>. The same session and generation always give the same token.
@@ -106,23 +152,18 @@ func (s *Service) refreshMAC(body string) []byte {
 	return m.Sum(nil)
 }
 
-// parseRefresh tells a token of ours from junk without a query.
+// parseRefresh tells a token of ours from junk without a query: what it reads must build the very same token.
 func (s *Service) parseRefresh(token string) (session uuid.UUID, generation int32, ok bool) {
-	rest, found := strings.CutPrefix(token, "rt_")
-	i := strings.LastIndexByte(rest, '.')
-	if !found || i < 0 {
-		return uuid.Nil, 0, false
-	}
-	body := rest[:i]
-	mac, err := base64.RawURLEncoding.Strict().DecodeString(rest[i+1:])
-	if err != nil || !hmac.Equal(mac, s.refreshMAC(body)) {
-		return uuid.Nil, 0, false
-	}
-	id, gen, _ := strings.Cut(body, ".")
-	session, err = uuid.Parse(id)
+	rest, _ := strings.CutPrefix(token, "rt_")
+	id, rest, _ := strings.Cut(rest, ".")
+	text, _, _ := strings.Cut(rest, ".")
+	session, err := uuid.Parse(id)
 	if err != nil {
 		return uuid.Nil, 0, false
 	}
-	n, err := strconv.ParseInt(gen, 10, 32)
-	return session, int32(n), err == nil
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil || !hmac.Equal([]byte(token), []byte(s.refreshToken(session, int32(n)))) { //nolint:gosec // 31 bits fit
+		return uuid.Nil, 0, false
+	}
+	return session, int32(n), true //nolint:gosec // 31 bits fit
 }

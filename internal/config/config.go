@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"math"
 	"net"
 	"net/url"
 	"os"
@@ -92,8 +93,8 @@ type Secret string
 
 func (Secret) String() string { return "[redacted]" }
 
-// GoString keeps %#v from printing it.
-func (Secret) GoString() string { return "[redacted]" }
+// Format keeps every verb from printing it, the wrong ones too.
+func (Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte("[redacted]")) }
 
 // MarshalText keeps loggers and encoders from printing it.
 func (Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
@@ -106,18 +107,27 @@ type Duration time.Duration
 
 // ParseDuration reads a Duration.
 func ParseDuration(s string) (Duration, error) {
-	if n, err := strconv.Atoi(s); err == nil && n >= 0 {
-		return Duration(time.Duration(n) * time.Second), nil
+	if d, ok := times(s, time.Second); ok {
+		return Duration(d), nil
 	}
 	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.Atoi(days); err == nil && n >= 0 {
-			return Duration(time.Duration(n) * 24 * time.Hour), nil
+		if d, ok := times(days, 24*time.Hour); ok {
+			return Duration(d), nil
 		}
 	}
 	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
 		return Duration(d), nil
 	}
 	return 0, errors.New("expected a length of time such as 90s, 15m, 12h or 7d")
+}
+
+// times is a whole number of units; ok is false for anything else and for what does not fit.
+func times(s string, unit time.Duration) (d time.Duration, ok bool) {
+	n, err := strconv.ParseInt(s, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/int64(unit) {
+		return 0, false
+	}
+	return time.Duration(n) * unit, true
 }
 
 // Load reads the settings from dir's .env files and the process environment.
@@ -127,8 +137,10 @@ func load(dir string, process map[string]string) (*Config, error) {
 	vars := map[string]string{}
 	for _, name := range []string{".env", ".env.local"} {
 		file, err := godotenv.Read(dir + "/" + name)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, unread := errors.AsType[*fs.PathError](err); unread && !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("%s cannot be read: %w", name, err)
+		} else if err != nil && !unread { // the parser's words quote the file, secrets included
+			return nil, fmt.Errorf("%s cannot be parsed: expected lines of the form NAME=value", name)
 		}
 		maps.Copy(vars, file)
 	}
@@ -143,11 +155,11 @@ func load(dir string, process map[string]string) (*Config, error) {
 	err := env.ParseWithOptions(c, env.Options{Environment: vars, FuncMap: map[reflect.Type]env.ParserFunc{
 		reflect.TypeFor[Duration](): func(v string) (any, error) { return ParseDuration(v) },
 		reflect.TypeFor[Milliseconds](): func(v string) (any, error) {
-			n, err := strconv.Atoi(v)
-			if err != nil || n < 0 {
+			d, ok := times(v, time.Millisecond)
+			if !ok {
 				return nil, errors.New("expected a whole number of milliseconds")
 			}
-			return Milliseconds(time.Duration(n) * time.Millisecond), nil
+			return Milliseconds(d), nil
 		},
 	}})
 	problems = append(problems, parseProblems(err)...)
@@ -164,7 +176,8 @@ func load(dir string, process map[string]string) (*Config, error) {
 
 // resolve replaces aliases and NAME_FILE twins by their canonical names.
 func resolve(vars map[string]string) (problems []string) {
-	for alias, name := range aliases {
+	for _, alias := range slices.Sorted(maps.Keys(aliases)) { // in order: two aliases of one name may both be set
+		name := aliases[alias]
 		for _, suffix := range []string{"", "_FILE"} {
 			if vars[name+suffix] == "" && vars[alias+suffix] != "" {
 				vars[name+suffix] = vars[alias+suffix]

@@ -165,10 +165,18 @@ func (m *migrator) checkVersion(ctx context.Context) error {
 	var num int
 	var text string
 	err := m.conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version')`).Scan(&num, &text)
-	if err == nil && num/10000 < MinVersion {
+	if err != nil {
+		return err
+	}
+	return tooOld(num, text)
+}
+
+// tooOld judges server_version_num.
+func tooOld(num int, text string) error {
+	if num/10000 < MinVersion {
 		return fmt.Errorf("PostgreSQL %s is too old: version %d or newer is needed", text, MinVersion)
 	}
-	return err
+	return nil
 }
 
 // pending compares the newest applied step with the newest known one, for our tables and for the queue's.

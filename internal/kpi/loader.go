@@ -88,8 +88,8 @@ func plan(service string, columns []string, grid [][]any, rows []dayRow) (load, 
 	return l, nil
 }
 
-// header finds our columns (0-based) in row 1. An empty tab gets our header; one of an older generation is extended at
-// its right end; anything else is refused.
+// header finds our columns (0-based) in row 1. An empty tab gets our header; one of an older generation is extended to
+// the right of everything in the tab, notes without a header included; anything else is refused.
 func header(service string, columns []string, grid [][]any) (map[string]int, *connector.Range, error) {
 	at := map[string]int{}
 	if len(grid) == 0 {
@@ -115,11 +115,15 @@ func header(service string, columns []string, grid [][]any) (map[string]int, *co
 		return at, nil, nil
 	}
 	if later := laterColumns[service]; later > 0 && slices.Equal(missing, columns[len(columns)-later:]) {
+		end := 0
+		for _, row := range grid {
+			end = max(end, len(row))
+		}
 		cells := make([]any, len(missing))
 		for i, c := range missing {
-			at[c], cells[i] = len(grid[0])+i, c
+			at[c], cells[i] = end+i, c
 		}
-		return at, &connector.Range{A1: span(1, len(grid[0]), len(grid[0])+len(missing)-1), Values: [][]any{cells}}, nil
+		return at, &connector.Range{A1: span(1, end, end+len(missing)-1), Values: [][]any{cells}}, nil
 	}
 	return nil, nil, &mismatch{missing: missing, owner: owner(grid[0])}
 }

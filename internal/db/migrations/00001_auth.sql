@@ -154,19 +154,22 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON apps, users, refresh_tokens, revoked_jti
 GRANT SELECT, INSERT ON audit TO turkey_system;
 GRANT USAGE, SELECT ON SEQUENCE users_user_no_seq TO turkey_app, turkey_system;
 
--- A refresh token names its session, not its app; this look-up tells the app and nothing else.
+-- The look-ups that start a scope. In plpgsql, because it keeps the plan of its query (a function in SQL that cannot be
+-- inlined plans it at every call: +80 µs against +10 µs).
+
+-- A refresh token names its session, not its app; this tells the app and nothing else.
 -- +goose StatementBegin
 CREATE FUNCTION app_of_session(session_id uuid) RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
-    AS $$ SELECT app_id FROM public.refresh_tokens WHERE id = session_id $$;
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+    AS $$ BEGIN RETURN (SELECT app_id FROM public.refresh_tokens WHERE id = session_id); END $$;
 -- +goose StatementEnd
 
 -- The user scope starts from the id inside a token and needs the number that the /api half goes by. NULL for
 -- everybody who may not act: unknown, suspended, deleted.
 -- +goose StatementBegin
 CREATE FUNCTION active_user_no(user_id uuid) RETURNS bigint
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
-    AS $$ SELECT user_no FROM public.users WHERE id = user_id AND status = 'active' $$;
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+    AS $$ BEGIN RETURN (SELECT u.user_no FROM public.users u WHERE u.id = active_user_no.user_id AND u.status = 'active'); END $$;
 -- +goose StatementEnd
 
 -- +goose Down

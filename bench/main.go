@@ -1,0 +1,100 @@
+// Command bench measures what the project promises about speed and prints it: start-up, memory, and the processor time
+// of the hot operations against the floor (bench/floor), interleaved in one run. `make bench` builds and runs it; it
+// writes bench/REPORT.md. It needs an otherwise quiet machine to mean anything, and it is not a test.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"turkey/internal/db/pgdev"
+)
+
+func main() {
+	rounds := flag.Int("rounds", 5, "interleaved rounds of each load")
+	slice := flag.Duration("slice", 1500*time.Millisecond, "length of one measured slice")
+	report := flag.String("report", "bench/REPORT.md", "where the report goes; empty: nowhere")
+	flag.Parse()
+	b := &bench{rounds: *rounds, slice: *slice}
+	if err := b.run(context.Background()); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Print(b.text.String())
+	if *report != "" {
+		if err := os.WriteFile(*report, []byte(b.text.String()), 0o600); err != nil {
+			log.Fatal(err)
+		}
+	}
+}
+
+type bench struct {
+	rounds int
+	slice  time.Duration
+	dir    string
+	turkey string // the program
+	floor  string
+	text   strings.Builder
+}
+
+func (b *bench) printf(format string, args ...any) { fmt.Fprintf(&b.text, format+"\n", args...) }
+
+func (b *bench) run(ctx context.Context) error {
+	var err error
+	if b.dir, err = os.MkdirTemp("", "turkey-bench-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(b.dir)                      //nolint:errcheck // a temporary directory
+	if err := os.Chmod(b.dir, 0o711); err != nil { //nolint:gosec // PostgreSQL's own account passes through
+		return err
+	}
+	if b.turkey, err = filepath.Abs("bin/turkey"); err != nil {
+		return err
+	}
+	b.floor = filepath.Join(b.dir, "floor")
+	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.floor, "./bench/floor").CombinedOutput(); err != nil { //nolint:gosec // our own floor
+		return fmt.Errorf("build the floor: %w\n%s", err, out)
+	}
+	commit, _ := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output() // a tarball has none
+	b.printf("# Benchmark report\n")
+	b.printf("`make bench`, commit %s, %s, %d processors, %s/%s, %s. Medians of interleaved rounds; the spread is minimum to maximum.\n",
+		strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+	if err := b.startUp(ctx); err != nil {
+		return err
+	}
+	pg, err := pgdev.Start(ctx, pgdev.Config{DataDir: filepath.Join(b.dir, "pg")})
+	if err != nil {
+		return err
+	}
+	defer pg.Stop() //nolint:errcheck // a temporary cluster
+	if err := createDatabases(ctx, pg, "started", "ours", "floor"); err != nil {
+		return err
+	}
+	if err := b.startExternal(ctx, pg.DSN("postgres", "started")); err != nil {
+		return err
+	}
+	return b.loads(ctx, pg)
+}
+
+func createDatabases(ctx context.Context, pg *pgdev.Server, names ...string) error {
+	conn, err := pgx.Connect(ctx, pg.DSN("postgres", "postgres"))
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx) //nolint:errcheck // nothing is left to lose
+	for _, n := range names {
+		if _, err := conn.Exec(ctx, "CREATE DATABASE "+n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
