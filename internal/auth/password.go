@@ -30,7 +30,8 @@ const (
 type hasher struct {
 	slots chan struct{}
 	queue chan struct{}
-	dummy phc // stands in where there is no hash
+	dummy phc         // stands in where there is no hash
+	quiet *time.Timer // fires when no hash has run for a while
 }
 
 const (

@@ -151,7 +151,7 @@ var mishaps = map[string]func(ctx context.Context, d *db.DB, s db.Scope) error{
 	"not allowed":          eachWay(`TRUNCATE users`, "42501"),
 	"a role of its own":    eachWay(`SET LOCAL ROLE turkey_app`, ""),
 	"a local setting":      eachWay(`SELECT set_config('app.current_user_id', '1', true)`, ""),
-	"no tenant":            noTenant,
+	"no tenant":            namesNobody,
 	"cancelled before":     cancelled,
 	"cancelled meanwhile":  interrupted(context.WithCancel),
 	"timeout":              interrupted(func(ctx context.Context) (context.Context, context.CancelFunc) { return context.WithTimeout(ctx, time.Hour) }),
@@ -189,7 +189,7 @@ func oneWay(how, sql string, want error) func(context.Context, *db.DB, db.Scope)
 	}
 }
 
-func noTenant(ctx context.Context, d *db.DB, _ db.Scope) error {
+func namesNobody(ctx context.Context, d *db.DB, _ db.Scope) error {
 	for how, run := range everyWay {
 		for _, s := range []db.Scope{db.App(""), db.User(uuid.New()), db.AppOfSession(uuid.New())} {
 			if err := run(ctx, d, s, `SELECT 1`); !errors.Is(err, db.ErrNoTenant) {

@@ -111,7 +111,7 @@ func (w *wire) pass(to io.WriteCloser, from io.ReadCloser, who byte, header int)
 	}
 }
 
-// A statement with its scope is Bind, Describe, Execute twice and one Sync, sent before anything is read.
+// A statement with its scope is Bind and Execute twice and one Sync, sent before anything is read.
 func TestOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	dsn, w := tap(t, dbtest.URL(t))
@@ -132,7 +132,7 @@ func TestOneRoundTrip(t *testing.T) {
 			if err := run(s); err != nil && !errors.Is(err, pgx.ErrNoRows) {
 				t.Fatal(err)
 			}
-			if trips := w.take(); strings.Join(trips, " ") != "BDEBDES" {
+			if trips := w.take(); strings.Join(trips, " ") != "BEBES" {
 				t.Errorf("%s in %s: messages %q", how, kind, trips)
 			}
 		}
