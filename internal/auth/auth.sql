@@ -17,15 +17,18 @@ WITH u AS (
     SELECT sqlc.arg(session_id), u.app_id, u.id, u.token_version, sqlc.arg(expires_at), sqlc.arg(absolute_expires_at),
         sqlc.arg(user_agent), sqlc.arg(ip)
     FROM u
+    WHERE sqlc.arg(with_session)::boolean
+), m AS (
+    INSERT INTO mails (app_id, user_id, kind, recipient) SELECT u.app_id, u.id, 'verify_email', sqlc.arg(email) FROM u RETURNING id
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT u.app_id, u.id, u.id::text, 'register', sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM u
 )
-SELECT token_version FROM u;
+SELECT u.token_version, (SELECT m.id FROM m)::uuid AS mail_id FROM u;
 
 -- name: UserForLogin :one
 -- users_email_app_idx carries it.
-SELECT id, email, role, password_hash, status, token_version FROM users
+SELECT id, email, role, password_hash, status, token_version, email_verified FROM users
 WHERE app_id = sqlc.arg(app_id) AND email = sqlc.arg(email);
 
 -- name: OpenSession :execrows
@@ -64,37 +67,259 @@ WITH r AS (
         revoked_reason = CASE WHEN s.generation > sqlc.arg(generation)::integer + 1
                                 OR (s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
                               THEN 'refresh_reuse_detected' END
-    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.status = 'active' AS ok FROM users u) v
+    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS ok
+        FROM users u) v
     WHERE s.id = sqlc.arg(session_id) AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
         AND s.generation >= sqlc.arg(generation)::integer
     RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
-        s.revoked_at, s.expires_at, v.email, v.role, v.token_version, v.ok
+        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.ok
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT r.app_id, r.user_id, r.user_id::text,
         CASE WHEN r.revoked_at IS NOT NULL THEN 'refresh_reuse_detected' ELSE 'refresh' END,
         sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta)
     FROM r WHERE r.revoked_at IS NOT NULL OR (r.ok AND r.rotated)
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
+    SELECT r.app_id, 'session', r.id::text, now() + sqlc.arg(event_life)::interval FROM r WHERE r.revoked_at IS NOT NULL
+), m AS (
+    INSERT INTO mails (app_id, user_id, kind, recipient, data)
+    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', sqlc.arg(ip), 'userAgent', sqlc.arg(user_agent))
+    FROM r WHERE r.revoked_at IS NOT NULL
+    RETURNING id
 )
-SELECT r.user_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
+SELECT r.user_id, r.email_verified, coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
     (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.ok THEN 'inactive' ELSE 'ok' END)::text AS outcome
 FROM r;
 
--- name: EndSession :exec
--- Ends a session and, with a jti, the access token that was presented for it. Nothing happens twice.
+-- name: EndSession :one
+-- Ends a session. A session that has ended already, or never was, changes nothing.
 WITH s AS (
     UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = sqlc.arg(reason)
     WHERE t.id = sqlc.arg(session_id) AND t.revoked_at IS NULL
-    RETURNING t.app_id, t.user_id
-), j AS (
-    INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at)
-    SELECT sqlc.narg(jti)::text, u.app_id, u.id, sqlc.arg(reason), sqlc.arg(jti_expires_at)
-    FROM users u WHERE u.id = sqlc.arg(user_id) AND sqlc.narg(jti)::text IS NOT NULL
-    ON CONFLICT (jti) DO NOTHING
+        AND (sqlc.narg(user_id)::uuid IS NULL OR t.user_id = sqlc.narg(user_id)::uuid)
+    RETURNING t.id, t.app_id, t.user_id
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
+    SELECT s.app_id, 'session', s.id::text, now() + sqlc.arg(event_life)::interval FROM s
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT s.app_id, s.user_id, coalesce(sqlc.narg(actor)::text, s.user_id::text), sqlc.arg(action), sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM s
 )
-INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
-SELECT s.app_id, s.user_id, s.user_id::text, 'logout', sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM s;
+SELECT count(*) FROM s;
+
+-- name: EndOtherSessions :one
+WITH s AS (
+    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = sqlc.arg(reason)
+    WHERE t.app_id = sqlc.arg(app_id) AND t.user_id = sqlc.arg(user_id) AND t.id <> sqlc.arg(keep) AND t.revoked_at IS NULL
+    RETURNING t.id, t.app_id, t.user_id
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
+    SELECT s.app_id, 'session', s.id::text, now() + sqlc.arg(event_life)::interval FROM s
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT s.app_id, s.user_id, s.user_id::text, 'session_revoked', sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM s
+)
+SELECT count(*) FROM s;
+
+-- name: ListSessions :many
+SELECT id, created_at, last_used_at, expires_at, user_agent, ip FROM refresh_tokens
+WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) AND revoked_at IS NULL AND expires_at > now() AND absolute_expires_at > now()
+    AND token_version = sqlc.arg(token_version)
+ORDER BY coalesce(last_used_at, created_at) DESC;
+
+-- name: RevokeAccess :one
+-- Ends one access token until it expires by itself. 0: it was revoked before, or its user is gone.
+WITH j AS (
+    INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at)
+    SELECT sqlc.arg(jti), u.app_id, u.id, sqlc.arg(reason), sqlc.arg(expires_at)::timestamptz FROM users u
+    WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(user_id)
+    ON CONFLICT (jti) DO NOTHING
+    RETURNING revoked_jti.jti, revoked_jti.app_id, revoked_jti.user_id, revoked_jti.expires_at
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT j.app_id, 'jti', j.jti, j.expires_at FROM j
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT j.app_id, j.user_id, sqlc.narg(actor)::text, sqlc.arg(action), sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM j
+)
+SELECT count(*) FROM j;
+
+-- name: EndAccess :one
+-- Ends everything a user holds: access tokens by the version, sessions by revocation. Returns the new version.
+WITH u AS (
+    UPDATE users x SET token_version = x.token_version + 1, updated_at = now()
+    WHERE x.app_id = sqlc.arg(app_id) AND x.id = sqlc.arg(user_id)
+    RETURNING x.id, x.app_id, x.token_version
+), s AS (
+    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = sqlc.arg(reason)
+    WHERE t.app_id = sqlc.arg(app_id) AND t.user_id = sqlc.arg(user_id) AND t.revoked_at IS NULL
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, version, expires_at)
+    SELECT u.app_id, 'user', u.id::text, u.token_version, now() + sqlc.arg(event_life)::interval FROM u
+)
+SELECT u.token_version FROM u;
+
+-- name: SessionState :one
+-- What introspection says of a refresh token: the session as it is now, without counting as a use.
+SELECT s.user_id, s.expires_at, s.generation FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
+    AND u.status = 'active' AND u.token_version = s.token_version;
+
+-- name: SessionOwner :one
+-- Whose session it is, alive or not.
+SELECT s.user_id, s.app_id, s.expires_at FROM refresh_tokens s WHERE s.id = sqlc.arg(session_id);
+
+-- name: RevocationSystem :one
+SELECT created_at, coalesce(reason, 'manual_revocation')::text AS reason FROM revoked_jti WHERE jti = sqlc.arg(jti) AND expires_at > now();
+
+-- name: LiveEventsSystem :many
+SELECT app_id, kind, subject, version, not_before, expires_at FROM revocation_events WHERE expires_at > now();
+
+-- name: PasswordOf :one
+SELECT password_hash FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id);
+
+-- name: SetPassword :execrows
+UPDATE users SET password_hash = sqlc.arg(password_hash), updated_at = now()
+WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) AND status <> 'deleted';
+
+-- name: UpgradePassword :exec
+-- After a login: the same password under today's algorithm, unless it was changed meanwhile.
+UPDATE users SET password_hash = sqlc.arg(new_hash) WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) AND password_hash = sqlc.arg(old_hash);
+
+-- name: SetEmail :one
+UPDATE users SET email = sqlc.arg(email), email_verified = false, updated_at = now()
+WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id)
+RETURNING created_at;
+
+-- name: SetVerified :one
+UPDATE users SET email_verified = true, updated_at = now()
+WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) AND email = sqlc.arg(email) AND status = 'active'
+RETURNING email;
+
+-- name: SetStatus :one
+UPDATE users SET status = sqlc.arg(status), updated_at = now() WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) RETURNING email;
+
+-- name: SetRole :one
+UPDATE users SET role = sqlc.arg(role), updated_at = now() WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) RETURNING email;
+
+-- name: LockAdmins :many
+-- Locks the app's administrators, so that two of them cannot demote or delete each other at once.
+SELECT id FROM users WHERE app_id = sqlc.arg(app_id) AND role = 'admin' AND status = 'active' ORDER BY id FOR UPDATE;
+
+-- name: DeleteUser :one
+DELETE FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) RETURNING email;
+
+-- name: UserByID :one
+SELECT id, app_id, user_no, email, name, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id);
+
+-- name: UserByEmail :one
+SELECT id, app_id, user_no, email, name, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE app_id = sqlc.arg(app_id) AND email = sqlc.arg(email);
+
+-- name: CountUsers :one
+SELECT count(*) FROM users WHERE app_id = sqlc.arg(app_id);
+
+-- name: PageUsers :many
+SELECT id, email, role, created_at FROM users WHERE app_id = sqlc.arg(app_id) ORDER BY created_at, id
+LIMIT sqlc.arg(max)::int OFFSET sqlc.arg(skip)::int;
+
+-- name: LockUserByEmail :one
+-- First half of asking for a mail: serialises the quota of one user. No row for an unknown address.
+SELECT id, email, email_verified FROM users WHERE app_id = sqlc.arg(app_id) AND email = sqlc.arg(email) AND status = 'active' FOR UPDATE;
+
+-- name: QueueMailWithin :one
+-- Second half: writes the mail unless the user had max of its kind in the last hour. It runs for unknown addresses too,
+-- with no user, so that both take the same time.
+WITH m AS (
+    INSERT INTO mails (app_id, user_id, kind, recipient)
+    SELECT sqlc.arg(app_id)::text, sqlc.narg(user_id)::uuid, sqlc.arg(kind)::text, sqlc.arg(recipient)::text
+    WHERE sqlc.narg(user_id)::uuid IS NOT NULL
+        AND (SELECT count(*) FROM mails q WHERE q.app_id = sqlc.arg(app_id)::text AND q.user_id = sqlc.narg(user_id)::uuid AND q.kind = sqlc.arg(kind)::text
+            AND q.created_at > now() - interval '1 hour') < sqlc.arg(max)::int
+    RETURNING id
+), a AS (
+    INSERT INTO audit (app_id, user_id, action, ip, user_agent, meta)
+    SELECT sqlc.arg(app_id)::text, sqlc.narg(user_id)::uuid, sqlc.arg(action)::text, sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta)
+    WHERE sqlc.arg(action)::text <> ''
+)
+SELECT coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS id;
+
+-- name: QueueMail :one
+INSERT INTO mails (app_id, user_id, kind, recipient, data)
+VALUES (sqlc.arg(app_id), sqlc.arg(user_id), sqlc.arg(kind), sqlc.arg(recipient), sqlc.arg(data)) RETURNING id;
+
+-- name: TakeMailSystem :one
+-- No row: it was sent.
+UPDATE mails SET attempts = attempts + 1 WHERE id = sqlc.arg(id) AND sent_at IS NULL
+RETURNING app_id, user_id, kind, recipient, data, attempts;
+
+-- name: MailSentSystem :exec
+UPDATE mails SET sent_at = now(), error = NULL WHERE id = sqlc.arg(id);
+
+-- name: MailFailedSystem :exec
+UPDATE mails SET error = sqlc.arg(error)::text WHERE id = sqlc.arg(id);
+
+-- name: IssueEmailToken :exec
+-- A new token of a type voids the user's older ones.
+WITH v AS (
+    UPDATE email_tokens t SET used_at = now()
+    WHERE t.app_id = sqlc.arg(app_id) AND t.user_id = sqlc.arg(user_id) AND t.type = sqlc.arg(type)::text AND t.used_at IS NULL
+)
+INSERT INTO email_tokens (app_id, user_id, token_hash, type, email, expires_at)
+VALUES (sqlc.arg(app_id), sqlc.arg(user_id), sqlc.arg(token_hash), sqlc.arg(type)::text, sqlc.arg(email), sqlc.arg(expires_at));
+
+-- name: ConsumeEmailToken :one
+-- Of parallel calls one gets the row.
+UPDATE email_tokens SET used_at = now()
+WHERE token_hash = sqlc.arg(token_hash) AND type = sqlc.arg(type) AND used_at IS NULL AND expires_at > sqlc.arg(now)
+RETURNING app_id, user_id, email;
+
+-- name: VoidEmailTokens :exec
+UPDATE email_tokens SET used_at = now() WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) AND used_at IS NULL
+    AND (sqlc.arg(type)::text = '' OR type = sqlc.arg(type)::text);
+
+-- name: PutMailboxSystem :exec
+INSERT INTO mailbox (sender, recipient, subject, body_text, body_html)
+VALUES (sqlc.arg(sender), sqlc.arg(recipient), sqlc.arg(subject), sqlc.arg(body_text), sqlc.arg(body_html));
+
+-- name: MailboxSystem :many
+SELECT id, sender, recipient, subject, body_text, body_html, created_at FROM mailbox
+WHERE (sqlc.arg(recipient)::text = '' OR recipient = sqlc.arg(recipient)::text) AND (sqlc.arg(before)::bigint = 0 OR id < sqlc.arg(before)::bigint)
+ORDER BY id DESC LIMIT sqlc.arg(max)::int;
+
+-- name: AppSystem :one
+SELECT id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at
+FROM apps WHERE id = sqlc.arg(id);
+
+-- name: AllOriginsSystem :many
+SELECT DISTINCT unnest(origins)::text AS origin FROM apps;
+
+-- name: PurgeRevokedSystem :one
+-- The cleanup deletes in bounded batches; each returns how many rows went.
+WITH d AS (DELETE FROM revoked_jti WHERE jti IN (SELECT r.jti FROM revoked_jti r WHERE r.expires_at < now() ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;
+
+-- name: PurgeEventsSystem :one
+WITH d AS (DELETE FROM revocation_events WHERE id IN (SELECT r.id FROM revocation_events r WHERE r.expires_at < now() ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;
+
+-- name: PurgeSessionsSystem :one
+WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
+    WHERE r.expires_at < now() - interval '30 days' ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;
+
+-- name: PurgeEmailTokensSystem :one
+WITH d AS (DELETE FROM email_tokens WHERE id IN (SELECT r.id FROM email_tokens r
+    WHERE r.expires_at < now() - interval '7 days' ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;
+
+-- name: PurgeMailsSystem :one
+WITH d AS (DELETE FROM mails WHERE id IN (SELECT r.id FROM mails r
+    WHERE r.created_at < now() - interval '30 days' ORDER BY r.created_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;
 
 -- name: LiveUser :one
 -- What a signature cannot know: the user as of now, and whether token or session were revoked. Three primary keys.

@@ -1,6 +1,14 @@
 package auth
 
-import "turkey/internal/fault"
+import (
+	"errors"
+
+	"turkey/internal/fault"
+)
+
+// errNotOurs is the cause of a token that reads well and is not one of ours: its algorithm, key or time is wrong. The /api
+// half tells that from what is no token at all.
+var errNotOurs = errors.New("algorithm, key or time is not ours")
 
 // The faults of the /v1 half; codes and messages are the contract's (auth-api.md §2).
 var (
@@ -9,6 +17,7 @@ var (
 	errInvalidGrant     = fault.New(fault.Unauthenticated, "invalid_grant", "Invalid or expired refresh token")
 	errMissingToken     = fault.New(fault.Unauthenticated, "missing_token", "Authorization header with Bearer token is required")
 	errInvalidToken     = fault.New(fault.Unauthenticated, "invalid_token", "Token validation failed")
+	errForeignToken     = errInvalidToken.Because(errNotOurs)
 	errMissingClaims    = fault.New(fault.Unauthenticated, "invalid_token", "Token is missing required claims")
 	errInvalidSignature = fault.New(fault.Unauthenticated, "invalid_signature", "Token signature is invalid")
 	errInvalidIssuer    = fault.New(fault.Unauthenticated, "invalid_issuer", "Token issuer is invalid")

@@ -241,7 +241,7 @@ func asAPI(err error) error {
 		return fault.New(fault.Forbidden, "ACCESS_DENIED", "This account is suspended")
 	case f.Kind != fault.Unauthenticated:
 		return err
-	case f.Code == errInvalidToken.Code:
+	case f.Code == errInvalidToken.Code && !errors.Is(f, errNotOurs):
 		return fault.New(fault.Unauthenticated, "INVALID_TOKEN", "Invalid token")
 	}
 	return fault.New(fault.Unauthenticated, "AUTH_FAILED", "Authentication failed")

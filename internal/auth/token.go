@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,12 +70,15 @@ func (s *Service) parseAccess(token string) (Claims, error) {
 		return none, errInvalidToken
 	}
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
+	if _, foreign := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); foreign {
+		return none, errForeignToken
+	}
 	if err != nil {
 		return none, errInvalidToken
 	}
 	key, ok := s.keys.public[jws.Signatures[0].Protected.KeyID]
 	if !ok {
-		return none, errInvalidToken
+		return none, errForeignToken
 	}
 	payload, err := jws.Verify(key)
 	if err != nil {
@@ -90,7 +94,7 @@ func (s *Service) parseAccess(token string) (Claims, error) {
 	case !now.Before(time.Unix(c.ExpiresAt, 0)):
 		return c, errTokenExpired
 	case time.Unix(c.NotBefore, 0).After(now.Add(leeway)):
-		return c, errInvalidToken
+		return c, errForeignToken
 	case c.Subject == uuid.Nil || c.Email == "" || c.Role == "" || c.ID == "" || c.Audience == "":
 		return c, errMissingClaims
 	}

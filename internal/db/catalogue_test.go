@@ -18,6 +18,8 @@ var noTenant = map[string]string{
 	"keys":             "signing keys of the server, sealed",
 	"server_secrets":   "random keys of the server, sealed",
 	"vault_roots":      "fingerprints of the root keys",
+	"admin_keys":       "hashes of the operators' keys",
+	"mailbox":          "what the development mailbox would have sent, whoever it is for",
 	"sheet_leases":     "who writes to a tab, over all users",
 }
 
@@ -165,11 +167,11 @@ var commands = map[string][]string{
 }
 
 // scoped tells whether a policy compares the tenant column with the setting, through a scalar sub-select (evaluated once
-// per statement) and nullif (a setting that was local comes back as ''), and does nothing else.
+// per statement) and nullif (a setting that was local comes back as ”), and does nothing else.
 func scoped(b table, expr string) bool {
 	flat := strings.NewReplacer(" ", "", "\n", "", `"`, "", "(", "", ")", "", "::text", "").Replace(expr)
 	return regexp.MustCompile(`^` + b.Tenant + `=SELECTNULLIFcurrent_setting'` + regexp.QuoteMeta(b.setting()) +
-		`',true,''(::bigint)?(AS\w+)?$`).MatchString(flat)
+		`',true,''(::bigint)?(AS(nullif|int8))?$`).MatchString(flat)
 }
 
 // foreignKeyProblems: checks of foreign keys bypass policies, so between two tenants' tables the tenant must be part of

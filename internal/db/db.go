@@ -64,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	d := &DB{pool: pool}
 	if err := d.checkPrivileges(ctx); err != nil {
 		pool.Close()
-		return nil, Explain(err, pc.ConnConfig)
+		return nil, connectFault(err, pc.ConnConfig)
 	}
 	return d, nil
 }
@@ -123,7 +123,7 @@ func outage(err error) error {
 
 func isOutage(err error) bool {
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
-		switch pe.Code[:2] {
+		switch class(pe) {
 		case "08", "53", "58": // connection, resources, system
 			return true
 		}
@@ -142,6 +142,9 @@ func isOutage(err error) bool {
 	return errors.Is(err, errClosedConn) || strings.Contains(err.Error(), "unexpected EOF") ||
 		strings.Contains(err.Error(), "conn closed")
 }
+
+// class is the first half of an SQLSTATE; poolers send errors without one.
+func class(pe *pgconn.PgError) string { return pe.Code[:min(2, len(pe.Code))] }
 
 var errClosedConn = net.ErrClosed
 
@@ -167,13 +170,13 @@ func Explain(err error, cc *pgx.ConnConfig) error {
 	switch {
 	case ok && pe.Code == "28P01":
 		return fmt.Errorf("%s refused the password of user %q: correct DATABASE_URL (or DB_PASSWORD)", at, cc.User)
-	case ok && pe.Code[:2] == "28":
+	case ok && class(pe) == "28":
 		return fmt.Errorf("%s does not let user %q in: %s", at, cc.User, pe.Message)
 	case ok && pe.Code == "3D000":
 		return fmt.Errorf("%s has no database %q: create it (createdb %s) or correct DATABASE_URL", at, cc.Database, cc.Database)
 	case ok && pe.Code == "57P03":
 		return fmt.Errorf("%s is starting up or shutting down: try again shortly", at)
-	case ok && pe.Code[:2] == "53":
+	case ok && class(pe) == "53":
 		return fmt.Errorf("%s has no connection left (%s): lower DB_POOL_MAX or raise max_connections", at, pe.Message)
 	}
 	if _, isConnect := errors.AsType[*pgconn.ConnectError](err); isConnect || errors.Is(err, context.DeadlineExceeded) {
@@ -189,7 +192,8 @@ func rootCause(err error) string {
 	for {
 		next := errors.Unwrap(err)
 		if next == nil {
-			return err.Error()
+			line, _, _ := strings.Cut(err.Error(), "\n") // one per address that was tried
+			return line
 		}
 		err = next
 	}

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +53,10 @@ func Migrate(ctx context.Context, cfg MigrateConfig) (int, error) {
 	}
 	defer m.close(ctx)
 	pending, err := m.pending(ctx)
-	if err != nil || !pending {
+	if err == nil && !pending {
+		return 0, m.admit(ctx)
+	}
+	if err != nil {
 		return 0, err
 	}
 	if err := m.refuseForeign(ctx); err != nil {
@@ -104,6 +109,13 @@ func Rollback(ctx context.Context, cfg MigrateConfig, force bool) (Migration, er
 		return Migration{}, err
 	}
 	defer unlock()
+	steps, err := m.status(ctx)
+	if err != nil {
+		return Migration{}, err
+	}
+	if !slices.ContainsFunc(steps, func(s Migration) bool { return !s.AppliedAt.IsZero() }) {
+		return Migration{}, errors.New("nothing to roll back: no migration is applied")
+	}
 	if !force {
 		if err := m.refuseLoss(ctx); err != nil {
 			return Migration{}, err
@@ -115,9 +127,6 @@ func Rollback(ctx context.Context, cfg MigrateConfig, force bool) (Migration, er
 	}
 	defer closeDB()
 	result, err := provider.Down(ctx)
-	if errors.Is(err, goose.ErrNoNextVersion) {
-		return Migration{}, errors.New("nothing to roll back: no migration is applied")
-	}
 	if err != nil {
 		return Migration{}, m.missingRight(err)
 	}
@@ -184,7 +193,7 @@ func (m *migrator) pending(ctx context.Context) (bool, error) {
 	var known bool
 	if err := m.conn.QueryRow(ctx, `SELECT to_regclass('public.goose_db_version') IS NOT NULL
 		AND to_regclass('river.river_migration') IS NOT NULL`).Scan(&known); err != nil || !known {
-		return !known, err
+		return !known, m.missingRight(err)
 	}
 	var ours, rivers int64
 	err := m.conn.QueryRow(ctx, `SELECT (SELECT coalesce(max(version_id), 0) FROM public.goose_db_version),
@@ -289,12 +298,14 @@ func (m *migrator) upRiver(ctx context.Context) (int, error) {
 	return len(result.Versions), nil
 }
 
-// grantQueue lets every login of the server work the queue. Its rows hold ids only, so no policy is needed.
+// grantQueue lets every login of the server work the queue. Its rows hold ids only, so no policy is needed. Which steps
+// are applied may be read by whoever can connect, because a server looks before it takes on a role.
 func (m *migrator) grantQueue(ctx context.Context) error {
 	_, err := m.conn.Exec(ctx, `
 		SET ROLE turkey_owner;
-		GRANT SELECT ON public.goose_db_version TO turkey_app, turkey_system;
-		GRANT USAGE ON SCHEMA river TO turkey_app, turkey_system;
+		GRANT SELECT ON public.goose_db_version TO PUBLIC;
+		GRANT USAGE ON SCHEMA river TO PUBLIC;
+		GRANT SELECT ON river.river_migration TO PUBLIC;
 		GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA river TO turkey_app, turkey_system;
 		GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA river TO turkey_app, turkey_system;
 		RESET ROLE`)
@@ -325,20 +336,38 @@ func (m *migrator) status(ctx context.Context) ([]Migration, error) {
 	return list, nil
 }
 
-// refuseLoss names the tables with rows that undoing the last step would drop.
+// refuseLoss names the tables with rows, one of which undoing the last step might drop. It looks as the owner, whom
+// policies show every row.
 func (m *migrator) refuseLoss(ctx context.Context) error {
-	var full bool
-	err := m.conn.QueryRow(ctx, `SELECT to_regclass('public.users') IS NOT NULL`).Scan(&full)
-	if err != nil || !full {
-		return err
+	var full []string
+	err := pgx.BeginFunc(ctx, m.conn, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
+			AND relkind IN ('r', 'p') AND relname <> 'goose_db_version' ORDER BY 1`)
+		if err != nil {
+			return err
+		}
+		tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil || len(tables) == 0 {
+			return err
+		}
+		if _, err := tx.Exec(ctx, `SET LOCAL ROLE turkey_owner`); err != nil {
+			return err
+		}
+		for _, name := range tables {
+			var some bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+pgx.Identifier{"public", name}.Sanitize()+`)`).Scan(&some); err != nil {
+				return err
+			}
+			if some {
+				full = append(full, name)
+			}
+		}
+		return nil
+	})
+	if err == nil && len(full) > 0 {
+		err = fmt.Errorf("rolling back may drop tables that hold rows (%s); back up first, then use --force", strings.Join(full, ", "))
 	}
-	if err := m.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM users)`).Scan(&full); err != nil {
-		return m.missingRight(err)
-	}
-	if full {
-		return errors.New("rolling back would drop tables that hold rows; back up first, then use --force")
-	}
-	return nil
+	return m.missingRight(err)
 }
 
 // missingRight words a refused statement as a right that is missing, by name.

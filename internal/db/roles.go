@@ -72,28 +72,44 @@ func (m *migrator) bootstrapRoles(ctx context.Context) error {
 	return nil
 }
 
+// admit makes the roles whole where the schema needs nothing: a new AppLogin, or an inheritance that came back.
+func (m *migrator) admit(ctx context.Context) error {
+	if m.cfg.AppLogin == "" {
+		return nil
+	}
+	var whole bool
+	err := m.conn.QueryRow(ctx, `SELECT coalesce(bool_and(pg_has_role($1, r, 'MEMBER')), false)
+		AND NOT pg_has_role('turkey_app', 'turkey_system', 'USAGE') FROM unnest('{turkey_app,turkey_system}'::name[]) r`, m.cfg.AppLogin).Scan(&whole)
+	if err != nil || whole {
+		return err
+	}
+	return m.missingRight(m.bootstrapRoles(ctx))
+}
+
 // grantRole lets member become role with SET ROLE. Until PostgreSQL 15 inheriting is a trait of the member
 // (NOINHERIT), from 16 on of the grant.
 func (m *migrator) grantRole(ctx context.Context, role, member string) error {
 	if role == member {
 		return nil
 	}
+	var version int
+	if err := m.conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return err
+	}
+	sql, may := fmt.Sprintf("GRANT %s TO %s", pgx.Identifier{role}.Sanitize(), pgx.Identifier{member}.Sanitize()), "MEMBER"
+	if version >= 160000 {
+		// Who creates a role is a member of it that may only hand it on, and may not become it.
+		sql, may = sql+" WITH INHERIT FALSE, SET TRUE", "SET"
+	}
 	var skip bool
-	err := m.conn.QueryRow(ctx, `SELECT m.rolsuper OR pg_has_role(m.oid, r.oid, 'MEMBER') FROM pg_roles r, pg_roles m
-		WHERE r.rolname = $1 AND m.rolname = $2`, role, member).Scan(&skip)
+	err := m.conn.QueryRow(ctx, `SELECT m.rolsuper OR pg_has_role(m.oid, r.oid, $3)
+			AND NOT (m.rolname = 'turkey_app' AND pg_has_role(m.oid, r.oid, 'USAGE'))
+		FROM pg_roles r, pg_roles m WHERE r.rolname = $1 AND m.rolname = $2`, role, member, may).Scan(&skip)
 	if err != nil {
 		return fmt.Errorf("look up roles %s and %s: %w", role, member, err)
 	}
 	if skip {
 		return nil
-	}
-	sql := fmt.Sprintf("GRANT %s TO %s", pgx.Identifier{role}.Sanitize(), pgx.Identifier{member}.Sanitize())
-	var version int
-	if err := m.conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
-		return err
-	}
-	if version >= 160000 {
-		sql += " WITH INHERIT FALSE, SET TRUE"
 	}
 	if _, err := m.conn.Exec(ctx, sql); err != nil {
 		return fmt.Errorf("grant %s to %s: %w", role, member, err)

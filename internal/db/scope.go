@@ -9,11 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"turkey/internal/fault"
 )
 
 // ErrNoTenant is returned when a scope names nobody: an empty app, an unknown session, a user who is unknown, suspended
 // or deleted. The statement of that trip ran without a tenant, so it saw and changed nothing.
-var ErrNoTenant = errors.New("db: the scope names no active tenant")
+var ErrNoTenant = fault.New(fault.Forbidden, "", "This account may not act")
 
 // Scope is who a statement acts for. The zero Scope is not valid.
 type Scope struct {
@@ -27,6 +29,8 @@ const (
 	appSQL     = `SELECT set_config('role', 'turkey_app', true), set_config('app.current_app_id', $1, true)`
 	sessionSQL = `SELECT set_config('role', 'turkey_app', true),
 		set_config('app.current_app_id', coalesce(public.app_of_session($1), ''), true)`
+	emailTokenSQL = `SELECT set_config('role', 'turkey_app', true),
+		set_config('app.current_app_id', coalesce(public.app_of_email_token($1), ''), true)`
 	userSQL = `SELECT set_config('role', 'turkey_app', true),
 		set_config('app.current_user_id', coalesce(public.active_user_no($1)::text, ''), true)`
 	systemSQL = `SELECT set_config('role', 'turkey_system', true), ''`
@@ -38,6 +42,11 @@ func App(id string) Scope { return Scope{sql: appSQL, args: []any{id}, tenant: t
 // AppOfSession is the scope of the app that a session belongs to, for routes that know only the session.
 func AppOfSession(session uuid.UUID) Scope {
 	return Scope{sql: sessionSQL, args: []any{session}, tenant: true}
+}
+
+// AppOfEmailToken is the scope of the app that a mail's token (its SHA-256 in hex) was issued in.
+func AppOfEmailToken(hash string) Scope {
+	return Scope{sql: emailTokenSQL, args: []any{hash}, tenant: true}
 }
 
 // User is the scope of one person's credentials, services, mappings and runs. It names nobody unless the user is active.

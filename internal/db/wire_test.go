@@ -64,7 +64,8 @@ func tap(t *testing.T, dsn string) (string, *wire) {
 			if err != nil {
 				return
 			}
-			server, err := net.Dial(pgconn.NetworkAddress(cc.Host, cc.Port))
+			network, address := pgconn.NetworkAddress(cc.Host, cc.Port)
+			server, err := net.Dial(network, address)
 			if err != nil {
 				_ = client.Close()
 				return

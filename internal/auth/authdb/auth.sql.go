@@ -7,10 +7,65 @@ package authdb
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/google/uuid"
 )
+
+const allOriginsSystem = `-- name: AllOriginsSystem :many
+SELECT DISTINCT unnest(origins)::text AS origin FROM apps
+`
+
+func (q *Queries) AllOriginsSystem(ctx context.Context, db DBTX) ([]string, error) {
+	rows, err := db.Query(ctx, allOriginsSystem)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var origin string
+		if err := rows.Scan(&origin); err != nil {
+			return nil, err
+		}
+		items = append(items, origin)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const appSystem = `-- name: AppSystem :one
+SELECT id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at
+FROM apps WHERE id = $1
+`
+
+func (q *Queries) AppSystem(ctx context.Context, db DBTX, id string) (App, error) {
+	row := db.QueryRow(ctx, appSystem, id)
+	var i App
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Origins,
+		&i.BaseUrl,
+		&i.AccessTtl,
+		&i.RefreshTtl,
+		&i.RefreshAbsoluteTtl,
+		&i.RefreshGrace,
+		&i.RegistrationOpen,
+		&i.VerificationRequired,
+		&i.SilentRegistration,
+		&i.PasswordMin,
+		&i.PasswordClasses,
+		&i.NotBefore,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
 
 const appsSystem = `-- name: AppsSystem :many
 SELECT id FROM apps
@@ -36,6 +91,43 @@ func (q *Queries) AppsSystem(ctx context.Context, db DBTX) ([]string, error) {
 	return items, nil
 }
 
+const consumeEmailToken = `-- name: ConsumeEmailToken :one
+UPDATE email_tokens SET used_at = now()
+WHERE token_hash = $1 AND type = $2 AND used_at IS NULL AND expires_at > $3
+RETURNING app_id, user_id, email
+`
+
+type ConsumeEmailTokenParams struct {
+	TokenHash string
+	Type      string
+	Now       time.Time
+}
+
+type ConsumeEmailTokenRow struct {
+	AppID  string
+	UserID uuid.UUID
+	Email  string
+}
+
+// Of parallel calls one gets the row.
+func (q *Queries) ConsumeEmailToken(ctx context.Context, db DBTX, arg ConsumeEmailTokenParams) (ConsumeEmailTokenRow, error) {
+	row := db.QueryRow(ctx, consumeEmailToken, arg.TokenHash, arg.Type, arg.Now)
+	var i ConsumeEmailTokenRow
+	err := row.Scan(&i.AppID, &i.UserID, &i.Email)
+	return i, err
+}
+
+const countUsers = `-- name: CountUsers :one
+SELECT count(*) FROM users WHERE app_id = $1
+`
+
+func (q *Queries) CountUsers(ctx context.Context, db DBTX, appID string) (int64, error) {
+	row := db.QueryRow(ctx, countUsers, appID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const createUser = `-- name: CreateUser :one
 WITH u AS (
     INSERT INTO users (id, app_id, email, password_hash, role)
@@ -46,11 +138,14 @@ WITH u AS (
     SELECT $6, u.app_id, u.id, u.token_version, $7, $8,
         $9, $10
     FROM u
+    WHERE $11::boolean
+), m AS (
+    INSERT INTO mails (app_id, user_id, kind, recipient) SELECT u.app_id, u.id, 'verify_email', $3 FROM u RETURNING id
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
-    SELECT u.app_id, u.id, u.id::text, 'register', $10, $9, $11 FROM u
+    SELECT u.app_id, u.id, u.id::text, 'register', $10, $9, $12 FROM u
 )
-SELECT token_version FROM u
+SELECT u.token_version, (SELECT m.id FROM m)::uuid AS mail_id FROM u
 `
 
 type CreateUserParams struct {
@@ -64,11 +159,17 @@ type CreateUserParams struct {
 	AbsoluteExpiresAt time.Time
 	UserAgent         *string
 	Ip                *string
+	WithSession       bool
 	Meta              *string
 }
 
+type CreateUserRow struct {
+	TokenVersion int32
+	MailID       uuid.UUID
+}
+
 // The user, the first session and the audit row, or none of them.
-func (q *Queries) CreateUser(ctx context.Context, db DBTX, arg CreateUserParams) (int32, error) {
+func (q *Queries) CreateUser(ctx context.Context, db DBTX, arg CreateUserParams) (CreateUserRow, error) {
 	row := db.QueryRow(ctx, createUser,
 		arg.ID,
 		arg.AppID,
@@ -80,52 +181,146 @@ func (q *Queries) CreateUser(ctx context.Context, db DBTX, arg CreateUserParams)
 		arg.AbsoluteExpiresAt,
 		arg.UserAgent,
 		arg.Ip,
+		arg.WithSession,
 		arg.Meta,
+	)
+	var i CreateUserRow
+	err := row.Scan(&i.TokenVersion, &i.MailID)
+	return i, err
+}
+
+const deleteUser = `-- name: DeleteUser :one
+DELETE FROM users WHERE app_id = $1 AND id = $2 RETURNING email
+`
+
+func (q *Queries) DeleteUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, deleteUser, appID, userID)
+	var email string
+	err := row.Scan(&email)
+	return email, err
+}
+
+const endAccess = `-- name: EndAccess :one
+WITH u AS (
+    UPDATE users x SET token_version = x.token_version + 1, updated_at = now()
+    WHERE x.app_id = $1 AND x.id = $2
+    RETURNING x.id, x.app_id, x.token_version
+), s AS (
+    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = $3
+    WHERE t.app_id = $1 AND t.user_id = $2 AND t.revoked_at IS NULL
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, version, expires_at)
+    SELECT u.app_id, 'user', u.id::text, u.token_version, now() + $4::interval FROM u
+)
+SELECT u.token_version FROM u
+`
+
+type EndAccessParams struct {
+	AppID     string
+	UserID    uuid.UUID
+	Reason    *string
+	EventLife time.Duration
+}
+
+// Ends everything a user holds: access tokens by the version, sessions by revocation. Returns the new version.
+func (q *Queries) EndAccess(ctx context.Context, db DBTX, arg EndAccessParams) (int32, error) {
+	row := db.QueryRow(ctx, endAccess,
+		arg.AppID,
+		arg.UserID,
+		arg.Reason,
+		arg.EventLife,
 	)
 	var token_version int32
 	err := row.Scan(&token_version)
 	return token_version, err
 }
 
-const endSession = `-- name: EndSession :exec
+const endOtherSessions = `-- name: EndOtherSessions :one
 WITH s AS (
-    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = $4
-    WHERE t.id = $5 AND t.revoked_at IS NULL
-    RETURNING t.app_id, t.user_id
-), j AS (
-    INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at)
-    SELECT $6::text, u.app_id, u.id, $4, $7
-    FROM users u WHERE u.id = $8 AND $6::text IS NOT NULL
-    ON CONFLICT (jti) DO NOTHING
+    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = $1
+    WHERE t.app_id = $2 AND t.user_id = $3 AND t.id <> $4 AND t.revoked_at IS NULL
+    RETURNING t.id, t.app_id, t.user_id
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
+    SELECT s.app_id, 'session', s.id::text, now() + $5::interval FROM s
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT s.app_id, s.user_id, s.user_id::text, 'session_revoked', $6, $7, $8 FROM s
 )
-INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
-SELECT s.app_id, s.user_id, s.user_id::text, 'logout', $1, $2, $3 FROM s
+SELECT count(*) FROM s
 `
 
-type EndSessionParams struct {
-	Ip           *string
-	UserAgent    *string
-	Meta         *string
-	Reason       *string
-	SessionID    uuid.UUID
-	Jti          *string
-	JtiExpiresAt time.Time
-	UserID       uuid.UUID
+type EndOtherSessionsParams struct {
+	Reason    *string
+	AppID     string
+	UserID    uuid.UUID
+	Keep      uuid.UUID
+	EventLife time.Duration
+	Ip        *string
+	UserAgent *string
+	Meta      *string
 }
 
-// Ends a session and, with a jti, the access token that was presented for it. Nothing happens twice.
-func (q *Queries) EndSession(ctx context.Context, db DBTX, arg EndSessionParams) error {
-	_, err := db.Exec(ctx, endSession,
+func (q *Queries) EndOtherSessions(ctx context.Context, db DBTX, arg EndOtherSessionsParams) (int64, error) {
+	row := db.QueryRow(ctx, endOtherSessions,
+		arg.Reason,
+		arg.AppID,
+		arg.UserID,
+		arg.Keep,
+		arg.EventLife,
 		arg.Ip,
 		arg.UserAgent,
 		arg.Meta,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const endSession = `-- name: EndSession :one
+WITH s AS (
+    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = $1
+    WHERE t.id = $2 AND t.revoked_at IS NULL
+        AND ($3::uuid IS NULL OR t.user_id = $3::uuid)
+    RETURNING t.id, t.app_id, t.user_id
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
+    SELECT s.app_id, 'session', s.id::text, now() + $4::interval FROM s
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT s.app_id, s.user_id, coalesce($5::text, s.user_id::text), $6, $7, $8, $9 FROM s
+)
+SELECT count(*) FROM s
+`
+
+type EndSessionParams struct {
+	Reason    *string
+	SessionID uuid.UUID
+	UserID    *uuid.UUID
+	EventLife time.Duration
+	Actor     *string
+	Action    string
+	Ip        *string
+	UserAgent *string
+	Meta      *string
+}
+
+// Ends a session. A session that has ended already, or never was, changes nothing.
+func (q *Queries) EndSession(ctx context.Context, db DBTX, arg EndSessionParams) (int64, error) {
+	row := db.QueryRow(ctx, endSession,
 		arg.Reason,
 		arg.SessionID,
-		arg.Jti,
-		arg.JtiExpiresAt,
 		arg.UserID,
+		arg.EventLife,
+		arg.Actor,
+		arg.Action,
+		arg.Ip,
+		arg.UserAgent,
+		arg.Meta,
 	)
-	return err
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const ensureAppSystem = `-- name: EnsureAppSystem :exec
@@ -161,6 +356,126 @@ type InsertSigningKeySystemParams struct {
 func (q *Queries) InsertSigningKeySystem(ctx context.Context, db DBTX, arg InsertSigningKeySystemParams) error {
 	_, err := db.Exec(ctx, insertSigningKeySystem, arg.Kid, arg.PublicPem, arg.PrivatePem)
 	return err
+}
+
+const issueEmailToken = `-- name: IssueEmailToken :exec
+WITH v AS (
+    UPDATE email_tokens t SET used_at = now()
+    WHERE t.app_id = $1 AND t.user_id = $2 AND t.type = $4::text AND t.used_at IS NULL
+)
+INSERT INTO email_tokens (app_id, user_id, token_hash, type, email, expires_at)
+VALUES ($1, $2, $3, $4::text, $5, $6)
+`
+
+type IssueEmailTokenParams struct {
+	AppID     string
+	UserID    uuid.UUID
+	TokenHash string
+	Type      string
+	Email     string
+	ExpiresAt time.Time
+}
+
+// A new token of a type voids the user's older ones.
+func (q *Queries) IssueEmailToken(ctx context.Context, db DBTX, arg IssueEmailTokenParams) error {
+	_, err := db.Exec(ctx, issueEmailToken,
+		arg.AppID,
+		arg.UserID,
+		arg.TokenHash,
+		arg.Type,
+		arg.Email,
+		arg.ExpiresAt,
+	)
+	return err
+}
+
+const listSessions = `-- name: ListSessions :many
+SELECT id, created_at, last_used_at, expires_at, user_agent, ip FROM refresh_tokens
+WHERE app_id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > now() AND absolute_expires_at > now()
+    AND token_version = $3
+ORDER BY coalesce(last_used_at, created_at) DESC
+`
+
+type ListSessionsParams struct {
+	AppID        string
+	UserID       uuid.UUID
+	TokenVersion int32
+}
+
+type ListSessionsRow struct {
+	ID         uuid.UUID
+	CreatedAt  time.Time
+	LastUsedAt *time.Time
+	ExpiresAt  time.Time
+	UserAgent  *string
+	Ip         *string
+}
+
+func (q *Queries) ListSessions(ctx context.Context, db DBTX, arg ListSessionsParams) ([]ListSessionsRow, error) {
+	rows, err := db.Query(ctx, listSessions, arg.AppID, arg.UserID, arg.TokenVersion)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListSessionsRow
+	for rows.Next() {
+		var i ListSessionsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.UserAgent,
+			&i.Ip,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const liveEventsSystem = `-- name: LiveEventsSystem :many
+SELECT app_id, kind, subject, version, not_before, expires_at FROM revocation_events WHERE expires_at > now()
+`
+
+type LiveEventsSystemRow struct {
+	AppID     string
+	Kind      string
+	Subject   string
+	Version   *int32
+	NotBefore *time.Time
+	ExpiresAt time.Time
+}
+
+func (q *Queries) LiveEventsSystem(ctx context.Context, db DBTX) ([]LiveEventsSystemRow, error) {
+	rows, err := db.Query(ctx, liveEventsSystem)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LiveEventsSystemRow
+	for rows.Next() {
+		var i LiveEventsSystemRow
+		if err := rows.Scan(
+			&i.AppID,
+			&i.Kind,
+			&i.Subject,
+			&i.Version,
+			&i.NotBefore,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const liveUser = `-- name: LiveUser :one
@@ -208,6 +523,31 @@ func (q *Queries) LiveUser(ctx context.Context, db DBTX, arg LiveUserParams) (Li
 	return i, err
 }
 
+const lockAdmins = `-- name: LockAdmins :many
+SELECT id FROM users WHERE app_id = $1 AND role = 'admin' AND status = 'active' ORDER BY id FOR UPDATE
+`
+
+// Locks the app's administrators, so that two of them cannot demote or delete each other at once.
+func (q *Queries) LockAdmins(ctx context.Context, db DBTX, appID string) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, lockAdmins, appID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockKeysSystem = `-- name: LockKeysSystem :exec
 SELECT pg_advisory_xact_lock(7205759403792795)
 `
@@ -216,6 +556,82 @@ SELECT pg_advisory_xact_lock(7205759403792795)
 func (q *Queries) LockKeysSystem(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, lockKeysSystem)
 	return err
+}
+
+const lockUserByEmail = `-- name: LockUserByEmail :one
+SELECT id, email, email_verified FROM users WHERE app_id = $1 AND email = $2 AND status = 'active' FOR UPDATE
+`
+
+type LockUserByEmailRow struct {
+	ID            uuid.UUID
+	Email         string
+	EmailVerified bool
+}
+
+// First half of asking for a mail: serialises the quota of one user. No row for an unknown address.
+func (q *Queries) LockUserByEmail(ctx context.Context, db DBTX, appID string, email string) (LockUserByEmailRow, error) {
+	row := db.QueryRow(ctx, lockUserByEmail, appID, email)
+	var i LockUserByEmailRow
+	err := row.Scan(&i.ID, &i.Email, &i.EmailVerified)
+	return i, err
+}
+
+const mailFailedSystem = `-- name: MailFailedSystem :exec
+UPDATE mails SET error = $1::text WHERE id = $2
+`
+
+func (q *Queries) MailFailedSystem(ctx context.Context, db DBTX, error string, iD uuid.UUID) error {
+	_, err := db.Exec(ctx, mailFailedSystem, error, iD)
+	return err
+}
+
+const mailSentSystem = `-- name: MailSentSystem :exec
+UPDATE mails SET sent_at = now(), error = NULL WHERE id = $1
+`
+
+func (q *Queries) MailSentSystem(ctx context.Context, db DBTX, id uuid.UUID) error {
+	_, err := db.Exec(ctx, mailSentSystem, id)
+	return err
+}
+
+const mailboxSystem = `-- name: MailboxSystem :many
+SELECT id, sender, recipient, subject, body_text, body_html, created_at FROM mailbox
+WHERE ($1::text = '' OR recipient = $1::text) AND ($2::bigint = 0 OR id < $2::bigint)
+ORDER BY id DESC LIMIT $3::int
+`
+
+type MailboxSystemParams struct {
+	Recipient string
+	Before    int64
+	Max       int32
+}
+
+func (q *Queries) MailboxSystem(ctx context.Context, db DBTX, arg MailboxSystemParams) ([]Mailbox, error) {
+	rows, err := db.Query(ctx, mailboxSystem, arg.Recipient, arg.Before, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Mailbox
+	for rows.Next() {
+		var i Mailbox
+		if err := rows.Scan(
+			&i.ID,
+			&i.Sender,
+			&i.Recipient,
+			&i.Subject,
+			&i.BodyText,
+			&i.BodyHtml,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const openSession = `-- name: OpenSession :execrows
@@ -263,6 +679,285 @@ func (q *Queries) OpenSession(ctx context.Context, db DBTX, arg OpenSessionParam
 	return result.RowsAffected(), nil
 }
 
+const pageUsers = `-- name: PageUsers :many
+SELECT id, email, role, created_at FROM users WHERE app_id = $1 ORDER BY created_at, id
+LIMIT $3::int OFFSET $2::int
+`
+
+type PageUsersParams struct {
+	AppID string
+	Skip  int32
+	Max   int32
+}
+
+type PageUsersRow struct {
+	ID        uuid.UUID
+	Email     string
+	Role      string
+	CreatedAt time.Time
+}
+
+func (q *Queries) PageUsers(ctx context.Context, db DBTX, arg PageUsersParams) ([]PageUsersRow, error) {
+	rows, err := db.Query(ctx, pageUsers, arg.AppID, arg.Skip, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []PageUsersRow
+	for rows.Next() {
+		var i PageUsersRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Email,
+			&i.Role,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const passwordOf = `-- name: PasswordOf :one
+SELECT password_hash FROM users WHERE app_id = $1 AND id = $2
+`
+
+func (q *Queries) PasswordOf(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, passwordOf, appID, userID)
+	var password_hash string
+	err := row.Scan(&password_hash)
+	return password_hash, err
+}
+
+const purgeEmailTokensSystem = `-- name: PurgeEmailTokensSystem :one
+WITH d AS (DELETE FROM email_tokens WHERE id IN (SELECT r.id FROM email_tokens r
+    WHERE r.expires_at < now() - interval '7 days' ORDER BY r.expires_at LIMIT $1::int) RETURNING 1)
+SELECT count(*) FROM d
+`
+
+func (q *Queries) PurgeEmailTokensSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeEmailTokensSystem, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const purgeEventsSystem = `-- name: PurgeEventsSystem :one
+WITH d AS (DELETE FROM revocation_events WHERE id IN (SELECT r.id FROM revocation_events r WHERE r.expires_at < now() ORDER BY r.expires_at LIMIT $1::int) RETURNING 1)
+SELECT count(*) FROM d
+`
+
+func (q *Queries) PurgeEventsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeEventsSystem, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const purgeMailsSystem = `-- name: PurgeMailsSystem :one
+WITH d AS (DELETE FROM mails WHERE id IN (SELECT r.id FROM mails r
+    WHERE r.created_at < now() - interval '30 days' ORDER BY r.created_at LIMIT $1::int) RETURNING 1)
+SELECT count(*) FROM d
+`
+
+func (q *Queries) PurgeMailsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeMailsSystem, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const purgeRevokedSystem = `-- name: PurgeRevokedSystem :one
+WITH d AS (DELETE FROM revoked_jti WHERE jti IN (SELECT r.jti FROM revoked_jti r WHERE r.expires_at < now() ORDER BY r.expires_at LIMIT $1::int) RETURNING 1)
+SELECT count(*) FROM d
+`
+
+// The cleanup deletes in bounded batches; each returns how many rows went.
+func (q *Queries) PurgeRevokedSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeRevokedSystem, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const purgeSessionsSystem = `-- name: PurgeSessionsSystem :one
+WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
+    WHERE r.expires_at < now() - interval '30 days' ORDER BY r.expires_at LIMIT $1::int) RETURNING 1)
+SELECT count(*) FROM d
+`
+
+func (q *Queries) PurgeSessionsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeSessionsSystem, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const putMailboxSystem = `-- name: PutMailboxSystem :exec
+INSERT INTO mailbox (sender, recipient, subject, body_text, body_html)
+VALUES ($1, $2, $3, $4, $5)
+`
+
+type PutMailboxSystemParams struct {
+	Sender    string
+	Recipient string
+	Subject   string
+	BodyText  string
+	BodyHtml  string
+}
+
+func (q *Queries) PutMailboxSystem(ctx context.Context, db DBTX, arg PutMailboxSystemParams) error {
+	_, err := db.Exec(ctx, putMailboxSystem,
+		arg.Sender,
+		arg.Recipient,
+		arg.Subject,
+		arg.BodyText,
+		arg.BodyHtml,
+	)
+	return err
+}
+
+const queueMail = `-- name: QueueMail :one
+INSERT INTO mails (app_id, user_id, kind, recipient, data)
+VALUES ($1, $2, $3, $4, $5) RETURNING id
+`
+
+type QueueMailParams struct {
+	AppID     string
+	UserID    uuid.UUID
+	Kind      string
+	Recipient string
+	Data      json.RawMessage
+}
+
+func (q *Queries) QueueMail(ctx context.Context, db DBTX, arg QueueMailParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, queueMail,
+		arg.AppID,
+		arg.UserID,
+		arg.Kind,
+		arg.Recipient,
+		arg.Data,
+	)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const queueMailWithin = `-- name: QueueMailWithin :one
+WITH m AS (
+    INSERT INTO mails (app_id, user_id, kind, recipient)
+    SELECT $1::text, $2::uuid, $3::text, $4::text
+    WHERE $2::uuid IS NOT NULL
+        AND (SELECT count(*) FROM mails q WHERE q.app_id = $1::text AND q.user_id = $2::uuid AND q.kind = $3::text
+            AND q.created_at > now() - interval '1 hour') < $5::int
+    RETURNING id
+), a AS (
+    INSERT INTO audit (app_id, user_id, action, ip, user_agent, meta)
+    SELECT $1::text, $2::uuid, $6::text, $7, $8, $9
+    WHERE $6::text <> ''
+)
+SELECT coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS id
+`
+
+type QueueMailWithinParams struct {
+	AppID     string
+	UserID    *uuid.UUID
+	Kind      string
+	Recipient string
+	Max       int32
+	Action    string
+	Ip        *string
+	UserAgent *string
+	Meta      *string
+}
+
+// Second half: writes the mail unless the user had max of its kind in the last hour. It runs for unknown addresses too,
+// with no user, so that both take the same time.
+func (q *Queries) QueueMailWithin(ctx context.Context, db DBTX, arg QueueMailWithinParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, queueMailWithin,
+		arg.AppID,
+		arg.UserID,
+		arg.Kind,
+		arg.Recipient,
+		arg.Max,
+		arg.Action,
+		arg.Ip,
+		arg.UserAgent,
+		arg.Meta,
+	)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
+
+const revocationSystem = `-- name: RevocationSystem :one
+SELECT created_at, coalesce(reason, 'manual_revocation')::text AS reason FROM revoked_jti WHERE jti = $1 AND expires_at > now()
+`
+
+type RevocationSystemRow struct {
+	CreatedAt time.Time
+	Reason    string
+}
+
+func (q *Queries) RevocationSystem(ctx context.Context, db DBTX, jti string) (RevocationSystemRow, error) {
+	row := db.QueryRow(ctx, revocationSystem, jti)
+	var i RevocationSystemRow
+	err := row.Scan(&i.CreatedAt, &i.Reason)
+	return i, err
+}
+
+const revokeAccess = `-- name: RevokeAccess :one
+WITH j AS (
+    INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at)
+    SELECT $1, u.app_id, u.id, $2, $3::timestamptz FROM users u
+    WHERE u.app_id = $4 AND u.id = $5
+    ON CONFLICT (jti) DO NOTHING
+    RETURNING revoked_jti.jti, revoked_jti.app_id, revoked_jti.user_id, revoked_jti.expires_at
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT j.app_id, 'jti', j.jti, j.expires_at FROM j
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT j.app_id, j.user_id, $6::text, $7, $8, $9, $10 FROM j
+)
+SELECT count(*) FROM j
+`
+
+type RevokeAccessParams struct {
+	Jti       string
+	Reason    *string
+	ExpiresAt time.Time
+	AppID     string
+	UserID    uuid.UUID
+	Actor     *string
+	Action    string
+	Ip        *string
+	UserAgent *string
+	Meta      *string
+}
+
+// Ends one access token until it expires by itself. 0: it was revoked before, or its user is gone.
+func (q *Queries) RevokeAccess(ctx context.Context, db DBTX, arg RevokeAccessParams) (int64, error) {
+	row := db.QueryRow(ctx, revokeAccess,
+		arg.Jti,
+		arg.Reason,
+		arg.ExpiresAt,
+		arg.AppID,
+		arg.UserID,
+		arg.Actor,
+		arg.Action,
+		arg.Ip,
+		arg.UserAgent,
+		arg.Meta,
+	)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const rotateSession = `-- name: RotateSession :one
 WITH r AS (
     UPDATE refresh_tokens s SET
@@ -278,20 +973,29 @@ WITH r AS (
         revoked_reason = CASE WHEN s.generation > $1::integer + 1
                                 OR (s.generation = $1::integer + 1 AND now() - s.rotated_at > $3::interval)
                               THEN 'refresh_reuse_detected' END
-    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.status = 'active' AS ok FROM users u) v
+    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS ok
+        FROM users u) v
     WHERE s.id = $4 AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
         AND s.generation >= $1::integer
     RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
-        s.revoked_at, s.expires_at, v.email, v.role, v.token_version, v.ok
+        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.ok
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT r.app_id, r.user_id, r.user_id::text,
         CASE WHEN r.revoked_at IS NOT NULL THEN 'refresh_reuse_detected' ELSE 'refresh' END,
         $5, $6, $7
     FROM r WHERE r.revoked_at IS NOT NULL OR (r.ok AND r.rotated)
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
+    SELECT r.app_id, 'session', r.id::text, now() + $8::interval FROM r WHERE r.revoked_at IS NOT NULL
+), m AS (
+    INSERT INTO mails (app_id, user_id, kind, recipient, data)
+    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', $5, 'userAgent', $6)
+    FROM r WHERE r.revoked_at IS NOT NULL
+    RETURNING id
 )
-SELECT r.user_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
+SELECT r.user_id, r.email_verified, coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
     (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.ok THEN 'inactive' ELSE 'ok' END)::text AS outcome
 FROM r
 `
@@ -304,16 +1008,19 @@ type RotateSessionParams struct {
 	Ip         *string
 	UserAgent  *string
 	Meta       *string
+	EventLife  time.Duration
 }
 
 type RotateSessionRow struct {
-	UserID       uuid.UUID
-	Email        string
-	Role         string
-	TokenVersion int32
-	Generation   int32
-	ExpiresAt    time.Time
-	Outcome      string
+	UserID        uuid.UUID
+	EmailVerified bool
+	MailID        uuid.UUID
+	Email         string
+	Role          string
+	TokenVersion  int32
+	Generation    int32
+	ExpiresAt     time.Time
+	Outcome       string
 }
 
 // One statement rotates. For the grace after a rotation the immediate predecessor gets the same successor; later, or
@@ -328,10 +1035,13 @@ func (q *Queries) RotateSession(ctx context.Context, db DBTX, arg RotateSessionP
 		arg.Ip,
 		arg.UserAgent,
 		arg.Meta,
+		arg.EventLife,
 	)
 	var i RotateSessionRow
 	err := row.Scan(
 		&i.UserID,
+		&i.EmailVerified,
+		&i.MailID,
 		&i.Email,
 		&i.Role,
 		&i.TokenVersion,
@@ -351,6 +1061,135 @@ func (q *Queries) SecretSystem(ctx context.Context, db DBTX, name string) ([]byt
 	var sealed []byte
 	err := row.Scan(&sealed)
 	return sealed, err
+}
+
+const sessionOwner = `-- name: SessionOwner :one
+SELECT s.user_id, s.app_id, s.expires_at FROM refresh_tokens s WHERE s.id = $1
+`
+
+type SessionOwnerRow struct {
+	UserID    uuid.UUID
+	AppID     string
+	ExpiresAt time.Time
+}
+
+// Whose session it is, alive or not.
+func (q *Queries) SessionOwner(ctx context.Context, db DBTX, sessionID uuid.UUID) (SessionOwnerRow, error) {
+	row := db.QueryRow(ctx, sessionOwner, sessionID)
+	var i SessionOwnerRow
+	err := row.Scan(&i.UserID, &i.AppID, &i.ExpiresAt)
+	return i, err
+}
+
+const sessionState = `-- name: SessionState :one
+SELECT s.user_id, s.expires_at, s.generation FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
+    AND u.status = 'active' AND u.token_version = s.token_version
+`
+
+type SessionStateRow struct {
+	UserID     uuid.UUID
+	ExpiresAt  time.Time
+	Generation int32
+}
+
+// What introspection says of a refresh token: the session as it is now, without counting as a use.
+func (q *Queries) SessionState(ctx context.Context, db DBTX, sessionID uuid.UUID) (SessionStateRow, error) {
+	row := db.QueryRow(ctx, sessionState, sessionID)
+	var i SessionStateRow
+	err := row.Scan(&i.UserID, &i.ExpiresAt, &i.Generation)
+	return i, err
+}
+
+const setEmail = `-- name: SetEmail :one
+UPDATE users SET email = $1, email_verified = false, updated_at = now()
+WHERE app_id = $2 AND id = $3
+RETURNING created_at
+`
+
+type SetEmailParams struct {
+	Email  string
+	AppID  string
+	UserID uuid.UUID
+}
+
+func (q *Queries) SetEmail(ctx context.Context, db DBTX, arg SetEmailParams) (time.Time, error) {
+	row := db.QueryRow(ctx, setEmail, arg.Email, arg.AppID, arg.UserID)
+	var created_at time.Time
+	err := row.Scan(&created_at)
+	return created_at, err
+}
+
+const setPassword = `-- name: SetPassword :execrows
+UPDATE users SET password_hash = $1, updated_at = now()
+WHERE app_id = $2 AND id = $3 AND status <> 'deleted'
+`
+
+type SetPasswordParams struct {
+	PasswordHash string
+	AppID        string
+	UserID       uuid.UUID
+}
+
+func (q *Queries) SetPassword(ctx context.Context, db DBTX, arg SetPasswordParams) (int64, error) {
+	result, err := db.Exec(ctx, setPassword, arg.PasswordHash, arg.AppID, arg.UserID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const setRole = `-- name: SetRole :one
+UPDATE users SET role = $1, updated_at = now() WHERE app_id = $2 AND id = $3 RETURNING email
+`
+
+type SetRoleParams struct {
+	Role   string
+	AppID  string
+	UserID uuid.UUID
+}
+
+func (q *Queries) SetRole(ctx context.Context, db DBTX, arg SetRoleParams) (string, error) {
+	row := db.QueryRow(ctx, setRole, arg.Role, arg.AppID, arg.UserID)
+	var email string
+	err := row.Scan(&email)
+	return email, err
+}
+
+const setStatus = `-- name: SetStatus :one
+UPDATE users SET status = $1, updated_at = now() WHERE app_id = $2 AND id = $3 RETURNING email
+`
+
+type SetStatusParams struct {
+	Status string
+	AppID  string
+	UserID uuid.UUID
+}
+
+func (q *Queries) SetStatus(ctx context.Context, db DBTX, arg SetStatusParams) (string, error) {
+	row := db.QueryRow(ctx, setStatus, arg.Status, arg.AppID, arg.UserID)
+	var email string
+	err := row.Scan(&email)
+	return email, err
+}
+
+const setVerified = `-- name: SetVerified :one
+UPDATE users SET email_verified = true, updated_at = now()
+WHERE app_id = $1 AND id = $2 AND email = $3 AND status = 'active'
+RETURNING email
+`
+
+type SetVerifiedParams struct {
+	AppID  string
+	UserID uuid.UUID
+	Email  string
+}
+
+func (q *Queries) SetVerified(ctx context.Context, db DBTX, arg SetVerifiedParams) (string, error) {
+	row := db.QueryRow(ctx, setVerified, arg.AppID, arg.UserID, arg.Email)
+	var email string
+	err := row.Scan(&email)
+	return email, err
 }
 
 const signingKeysSystem = `-- name: SigningKeysSystem :many
@@ -389,18 +1228,146 @@ func (q *Queries) SigningKeysSystem(ctx context.Context, db DBTX) ([]SigningKeys
 	return items, nil
 }
 
+const takeMailSystem = `-- name: TakeMailSystem :one
+UPDATE mails SET attempts = attempts + 1 WHERE id = $1 AND sent_at IS NULL
+RETURNING app_id, user_id, kind, recipient, data, attempts
+`
+
+type TakeMailSystemRow struct {
+	AppID     string
+	UserID    uuid.UUID
+	Kind      string
+	Recipient string
+	Data      json.RawMessage
+	Attempts  int32
+}
+
+// No row: it was sent.
+func (q *Queries) TakeMailSystem(ctx context.Context, db DBTX, id uuid.UUID) (TakeMailSystemRow, error) {
+	row := db.QueryRow(ctx, takeMailSystem, id)
+	var i TakeMailSystemRow
+	err := row.Scan(
+		&i.AppID,
+		&i.UserID,
+		&i.Kind,
+		&i.Recipient,
+		&i.Data,
+		&i.Attempts,
+	)
+	return i, err
+}
+
+const upgradePassword = `-- name: UpgradePassword :exec
+UPDATE users SET password_hash = $1 WHERE app_id = $2 AND id = $3 AND password_hash = $4
+`
+
+type UpgradePasswordParams struct {
+	NewHash string
+	AppID   string
+	UserID  uuid.UUID
+	OldHash string
+}
+
+// After a login: the same password under today's algorithm, unless it was changed meanwhile.
+func (q *Queries) UpgradePassword(ctx context.Context, db DBTX, arg UpgradePasswordParams) error {
+	_, err := db.Exec(ctx, upgradePassword,
+		arg.NewHash,
+		arg.AppID,
+		arg.UserID,
+		arg.OldHash,
+	)
+	return err
+}
+
+const userByEmail = `-- name: UserByEmail :one
+SELECT id, app_id, user_no, email, name, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE app_id = $1 AND email = $2
+`
+
+type UserByEmailRow struct {
+	ID            uuid.UUID
+	AppID         string
+	UserNo        *int64
+	Email         string
+	Name          *string
+	Role          string
+	Status        string
+	EmailVerified bool
+	TokenVersion  int32
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+func (q *Queries) UserByEmail(ctx context.Context, db DBTX, appID string, email string) (UserByEmailRow, error) {
+	row := db.QueryRow(ctx, userByEmail, appID, email)
+	var i UserByEmailRow
+	err := row.Scan(
+		&i.ID,
+		&i.AppID,
+		&i.UserNo,
+		&i.Email,
+		&i.Name,
+		&i.Role,
+		&i.Status,
+		&i.EmailVerified,
+		&i.TokenVersion,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const userByID = `-- name: UserByID :one
+SELECT id, app_id, user_no, email, name, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE app_id = $1 AND id = $2
+`
+
+type UserByIDRow struct {
+	ID            uuid.UUID
+	AppID         string
+	UserNo        *int64
+	Email         string
+	Name          *string
+	Role          string
+	Status        string
+	EmailVerified bool
+	TokenVersion  int32
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+func (q *Queries) UserByID(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (UserByIDRow, error) {
+	row := db.QueryRow(ctx, userByID, appID, userID)
+	var i UserByIDRow
+	err := row.Scan(
+		&i.ID,
+		&i.AppID,
+		&i.UserNo,
+		&i.Email,
+		&i.Name,
+		&i.Role,
+		&i.Status,
+		&i.EmailVerified,
+		&i.TokenVersion,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const userForLogin = `-- name: UserForLogin :one
-SELECT id, email, role, password_hash, status, token_version FROM users
+SELECT id, email, role, password_hash, status, token_version, email_verified FROM users
 WHERE app_id = $1 AND email = $2
 `
 
 type UserForLoginRow struct {
-	ID           uuid.UUID
-	Email        string
-	Role         string
-	PasswordHash string
-	Status       string
-	TokenVersion int32
+	ID            uuid.UUID
+	Email         string
+	Role          string
+	PasswordHash  string
+	Status        string
+	TokenVersion  int32
+	EmailVerified bool
 }
 
 // users_email_app_idx carries it.
@@ -414,8 +1381,25 @@ func (q *Queries) UserForLogin(ctx context.Context, db DBTX, appID string, email
 		&i.PasswordHash,
 		&i.Status,
 		&i.TokenVersion,
+		&i.EmailVerified,
 	)
 	return i, err
+}
+
+const voidEmailTokens = `-- name: VoidEmailTokens :exec
+UPDATE email_tokens SET used_at = now() WHERE app_id = $1 AND user_id = $2 AND used_at IS NULL
+    AND ($3::text = '' OR type = $3::text)
+`
+
+type VoidEmailTokensParams struct {
+	AppID  string
+	UserID uuid.UUID
+	Type   string
+}
+
+func (q *Queries) VoidEmailTokens(ctx context.Context, db DBTX, arg VoidEmailTokensParams) error {
+	_, err := db.Exec(ctx, voidEmailTokens, arg.AppID, arg.UserID, arg.Type)
+	return err
 }
 
 const writeAudit = `-- name: WriteAudit :exec

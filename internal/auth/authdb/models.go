@@ -3,3 +3,36 @@
 //   sqlc v1.31.1
 
 package authdb
+
+import (
+	"time"
+)
+
+type App struct {
+	ID                   string
+	Name                 string
+	Origins              []string
+	BaseUrl              *string
+	AccessTtl            *int32
+	RefreshTtl           *int32
+	RefreshAbsoluteTtl   *int32
+	RefreshGrace         *int32
+	RegistrationOpen     bool
+	VerificationRequired *bool
+	SilentRegistration   bool
+	PasswordMin          int32
+	PasswordClasses      bool
+	NotBefore            *time.Time
+	CreatedAt            time.Time
+	UpdatedAt            time.Time
+}
+
+type Mailbox struct {
+	ID        int64
+	Sender    string
+	Recipient string
+	Subject   string
+	BodyText  string
+	BodyHtml  string
+	CreatedAt time.Time
+}

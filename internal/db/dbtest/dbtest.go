@@ -238,7 +238,7 @@ rm -rf "$1"`
 // janitor starts a process that removes dir, and stops the PostgreSQL in there, when this one is gone. There is no other
 // place for that: without a TestMain nothing of ours runs after the last test, and a killed process runs nothing at all.
 func janitor(dir string) (leave func(), err error) {
-	cmd := exec.Command("/bin/sh", "-c", sweep, "sh", dir)
+	cmd := exec.Command("/bin/sh", "-c", sweep, "sh", dir)              //nolint:gosec // G204: a directory that MkdirTemp named
 	cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is not for it
 	pipe, err := cmd.StdinPipe()
 	if err != nil {

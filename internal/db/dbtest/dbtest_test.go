@@ -3,7 +3,6 @@ package dbtest_test
 import (
 	"os"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -16,9 +15,7 @@ func TestEachTestHasItsOwn(t *testing.T) {
 	for range 3 {
 		t.Run("", func(t *testing.T) {
 			t.Parallel()
-			b := time.Now()
 			d := dbtest.New(t)
-			t.Log(time.Since(b))
 			if _, err := d.In(db.System()).Exec(t.Context(), `INSERT INTO apps (id) VALUES ('one')`); err != nil {
 				t.Fatal(err)
 			}

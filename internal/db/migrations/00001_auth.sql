@@ -6,7 +6,21 @@
 CREATE TABLE apps (
     id         varchar(100) PRIMARY KEY CHECK (id ~ '^[a-zA-Z0-9_-]{1,100}$'),
     name       varchar(200) NOT NULL DEFAULT '',
-    created_at timestamptz  NOT NULL DEFAULT now()
+    -- Settings; NULL means the server's default.
+    origins               text[]  NOT NULL DEFAULT '{}', -- browsers that may call, besides ALLOWED_ORIGINS
+    base_url              text,    -- base of links in mails
+    access_ttl            integer CHECK (access_ttl BETWEEN 30 AND 86400), -- seconds
+    refresh_ttl           integer CHECK (refresh_ttl > 0),                 -- seconds
+    refresh_absolute_ttl  integer CHECK (refresh_absolute_ttl >= 0),       -- seconds, 0: no cap
+    refresh_grace         integer CHECK (refresh_grace BETWEEN 0 AND 300), -- seconds
+    registration_open     boolean NOT NULL DEFAULT true,
+    verification_required boolean,
+    silent_registration   boolean NOT NULL DEFAULT false, -- register answers alike for known and unknown addresses
+    password_min          integer NOT NULL DEFAULT 8 CHECK (password_min BETWEEN 8 AND 64),
+    password_classes      boolean NOT NULL DEFAULT true,  -- upper, lower, digit, special
+    not_before timestamptz,      -- access tokens of the app issued before are void
+    created_at timestamptz  NOT NULL DEFAULT now(),
+    updated_at timestamptz  NOT NULL DEFAULT now()
 );
 
 CREATE TABLE users (
@@ -52,6 +66,7 @@ CREATE TABLE refresh_tokens (
 );
 CREATE INDEX refresh_tokens_app_idx ON refresh_tokens (app_id, user_id);
 CREATE INDEX refresh_tokens_user_idx ON refresh_tokens (user_id);
+CREATE INDEX refresh_tokens_expires_idx ON refresh_tokens (expires_at); -- cleanup
 CREATE UNIQUE INDEX refresh_tokens_hash_idx ON refresh_tokens (token_hash);
 
 CREATE TABLE revoked_jti (
@@ -66,6 +81,79 @@ CREATE TABLE revoked_jti (
 CREATE INDEX revoked_jti_app_idx ON revoked_jti (app_id);
 CREATE INDEX revoked_jti_expires_idx ON revoked_jti (expires_at);
 CREATE INDEX revoked_jti_user_idx ON revoked_jti (user_id);
+
+-- What ends access tokens before they expire, as every server keeps it in memory: a snapshot of these rows and the
+-- notifications of new ones. A row is of use for as long as a token that it ends could live.
+CREATE TABLE revocation_events (
+    id         bigint       GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    app_id     varchar(100) NOT NULL,
+    kind       varchar(10)  NOT NULL CHECK (kind IN ('jti', 'session', 'user', 'app')),
+    subject    varchar(100) NOT NULL,           -- jti, session id, user id, app id
+    version    integer,                         -- user: tokens of an older token_version are void
+    not_before timestamptz,                     -- app: tokens issued before are void
+    expires_at timestamptz  NOT NULL,
+    created_at timestamptz  NOT NULL DEFAULT now()
+);
+CREATE INDEX revocation_events_app_idx ON revocation_events (app_id, id);
+CREATE INDEX revocation_events_expires_idx ON revocation_events (expires_at);
+
+-- Links in mails. The token itself is only in the mail; token_hash is its SHA-256 in hex.
+CREATE TABLE email_tokens (
+    id         uuid         PRIMARY KEY DEFAULT gen_random_uuid(),
+    app_id     varchar(100) NOT NULL,
+    user_id    uuid         NOT NULL,
+    token_hash text         NOT NULL,
+    type       varchar(50)  NOT NULL CHECK (type IN ('email_verification', 'password_reset')),
+    email      varchar(255) NOT NULL, -- the address it was issued for
+    expires_at timestamptz  NOT NULL,
+    used_at    timestamptz,
+    created_at timestamptz  NOT NULL DEFAULT now(),
+    FOREIGN KEY (app_id, user_id) REFERENCES users (app_id, id) ON DELETE CASCADE
+);
+CREATE INDEX email_tokens_app_idx ON email_tokens (app_id, user_id);
+CREATE INDEX email_tokens_user_idx ON email_tokens (user_id);
+CREATE UNIQUE INDEX email_tokens_hash_idx ON email_tokens (token_hash);
+CREATE INDEX email_tokens_type_idx ON email_tokens (type);
+CREATE INDEX email_tokens_expires_idx ON email_tokens (expires_at);
+
+-- Mails to be sent, written with the act that causes them and sent after its commit. They hold no secret: a link's token
+-- is made when the mail is.
+CREATE TABLE mails (
+    id         uuid         PRIMARY KEY DEFAULT gen_random_uuid(),
+    app_id     varchar(100) NOT NULL,
+    user_id    uuid         NOT NULL, -- no foreign key: a farewell outlives the account
+    kind       varchar(50)  NOT NULL,
+    recipient  varchar(255) NOT NULL,
+    data       jsonb        NOT NULL DEFAULT '{}',
+    attempts   integer      NOT NULL DEFAULT 0,
+    sent_at    timestamptz,
+    error      text,         -- of the last attempt
+    created_at timestamptz  NOT NULL DEFAULT now()
+);
+CREATE INDEX mails_app_idx ON mails (app_id, user_id, kind, created_at);
+CREATE INDEX mails_created_idx ON mails (created_at); -- cleanup
+
+-- Mails of the development mailbox (EMAIL_SERVICE=mailbox).
+CREATE TABLE mailbox (
+    id         bigint       GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    sender     text         NOT NULL,
+    recipient  varchar(255) NOT NULL,
+    subject    text         NOT NULL,
+    body_text  text         NOT NULL,
+    body_html  text         NOT NULL,
+    created_at timestamptz  NOT NULL DEFAULT now()
+);
+CREATE INDEX mailbox_recipient_idx ON mailbox (recipient, id);
+
+-- Keys of operators for the administration routes; only the SHA-256 is kept.
+CREATE TABLE admin_keys (
+    id         uuid         PRIMARY KEY DEFAULT gen_random_uuid(),
+    name       varchar(100) NOT NULL,
+    key_hash   bytea        NOT NULL UNIQUE,
+    created_at timestamptz  NOT NULL DEFAULT now(),
+    used_at    timestamptz,
+    revoked_at timestamptz
+);
 
 -- Append-only and without foreign keys: an event outlives what it is about.
 CREATE TABLE audit (
@@ -93,7 +181,8 @@ CREATE TABLE keys (
     private_pem text        NOT NULL,
     created_at  timestamptz NOT NULL DEFAULT now(),
     retired_at  timestamptz,
-    is_active   boolean     NOT NULL DEFAULT true
+    is_active   boolean     NOT NULL DEFAULT true,
+    signs_from  timestamptz  -- from when on it may sign; NULL: published, not marked for signing
 );
 CREATE UNIQUE INDEX keys_kid_idx ON keys (kid);
 CREATE INDEX keys_active_idx ON keys (is_active);
@@ -110,6 +199,11 @@ ALTER TABLE users          ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE refresh_tokens ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE revoked_jti    ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE audit          ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE revocation_events ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE email_tokens      ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE mails             ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE mailbox           ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE admin_keys        ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE keys           ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE server_secrets ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
@@ -128,12 +222,26 @@ CREATE POLICY revoked_jti_app ON revoked_jti TO turkey_app
 CREATE POLICY audit_app ON audit TO turkey_app
     USING (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')))
     WITH CHECK (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')));
+CREATE POLICY revocation_events_app ON revocation_events TO turkey_app
+    USING (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')))
+    WITH CHECK (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')));
+CREATE POLICY email_tokens_app ON email_tokens TO turkey_app
+    USING (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')))
+    WITH CHECK (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')));
+CREATE POLICY mails_app ON mails TO turkey_app
+    USING (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')))
+    WITH CHECK (app_id = (SELECT nullif(current_setting('app.current_app_id', true), '')));
 
 CREATE POLICY apps_system           ON apps           TO turkey_system USING (true) WITH CHECK (true);
 CREATE POLICY users_system          ON users          TO turkey_system USING (true) WITH CHECK (true);
 CREATE POLICY refresh_tokens_system ON refresh_tokens TO turkey_system USING (true) WITH CHECK (true);
 CREATE POLICY revoked_jti_system    ON revoked_jti    TO turkey_system USING (true) WITH CHECK (true);
 CREATE POLICY audit_system          ON audit          TO turkey_system USING (true) WITH CHECK (true);
+CREATE POLICY revocation_events_system ON revocation_events TO turkey_system USING (true) WITH CHECK (true);
+CREATE POLICY email_tokens_system ON email_tokens TO turkey_system USING (true) WITH CHECK (true);
+CREATE POLICY mails_system ON mails TO turkey_system USING (true) WITH CHECK (true);
+CREATE POLICY mailbox_system ON mailbox TO turkey_system USING (true) WITH CHECK (true);
+CREATE POLICY admin_keys_system ON admin_keys TO turkey_system USING (true) WITH CHECK (true);
 CREATE POLICY keys_system           ON keys           TO turkey_system USING (true) WITH CHECK (true);
 CREATE POLICY server_secrets_system ON server_secrets TO turkey_system USING (true) WITH CHECK (true);
 
@@ -142,17 +250,47 @@ CREATE POLICY users_owner          ON users          TO turkey_owner USING (true
 CREATE POLICY refresh_tokens_owner ON refresh_tokens TO turkey_owner USING (true) WITH CHECK (true);
 CREATE POLICY revoked_jti_owner    ON revoked_jti    TO turkey_owner USING (true) WITH CHECK (true);
 CREATE POLICY audit_owner          ON audit          TO turkey_owner USING (true) WITH CHECK (true);
+CREATE POLICY revocation_events_owner ON revocation_events TO turkey_owner USING (true) WITH CHECK (true);
+CREATE POLICY email_tokens_owner ON email_tokens TO turkey_owner USING (true) WITH CHECK (true);
+CREATE POLICY mails_owner ON mails TO turkey_owner USING (true) WITH CHECK (true);
+CREATE POLICY mailbox_owner ON mailbox TO turkey_owner USING (true) WITH CHECK (true);
+CREATE POLICY admin_keys_owner ON admin_keys TO turkey_owner USING (true) WITH CHECK (true);
 CREATE POLICY keys_owner           ON keys           TO turkey_owner USING (true) WITH CHECK (true);
 CREATE POLICY server_secrets_owner ON server_secrets TO turkey_owner USING (true) WITH CHECK (true);
 
 -- The guide's default privileges may have handed turkey_app more than it should have, hence the REVOKE first.
-REVOKE ALL ON apps, users, refresh_tokens, revoked_jti, audit, keys, server_secrets FROM turkey_app, turkey_system;
+REVOKE ALL ON apps, users, refresh_tokens, revoked_jti, revocation_events, email_tokens, mails, mailbox, admin_keys, audit, keys,
+    server_secrets FROM turkey_app, turkey_system;
 GRANT SELECT ON apps TO turkey_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON users, refresh_tokens, revoked_jti TO turkey_app;
-GRANT SELECT, INSERT ON audit TO turkey_app;
-GRANT SELECT, INSERT, UPDATE, DELETE ON apps, users, refresh_tokens, revoked_jti, keys, server_secrets TO turkey_system;
+GRANT SELECT, INSERT, UPDATE, DELETE ON users, refresh_tokens, revoked_jti, email_tokens TO turkey_app;
+GRANT SELECT, INSERT ON revocation_events, mails, audit TO turkey_app;
+GRANT SELECT, INSERT, UPDATE, DELETE ON apps, users, refresh_tokens, revoked_jti, revocation_events, email_tokens, mails, mailbox,
+    admin_keys, keys, server_secrets TO turkey_system;
 GRANT SELECT, INSERT ON audit TO turkey_system;
 GRANT USAGE, SELECT ON SEQUENCE users_user_no_seq TO turkey_app, turkey_system;
+
+-- Servers follow these channels: revocations with their content, apps and keys as a hint to read
+-- again.
+-- +goose StatementBegin
+CREATE FUNCTION notify_revocation() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = ''
+    AS $$ BEGIN
+        PERFORM pg_catalog.pg_notify('turkey_revocations', pg_catalog.row_to_json(NEW)::text);
+        RETURN NULL;
+    END $$;
+-- +goose StatementEnd
+CREATE TRIGGER revocation_events_notify AFTER INSERT ON revocation_events FOR EACH ROW EXECUTE FUNCTION notify_revocation();
+
+-- +goose StatementBegin
+CREATE FUNCTION notify_change() RETURNS trigger
+    LANGUAGE plpgsql SET search_path = ''
+    AS $$ BEGIN
+        PERFORM pg_catalog.pg_notify('turkey_' || TG_TABLE_NAME, '');
+        RETURN NULL;
+    END $$;
+-- +goose StatementEnd
+CREATE TRIGGER apps_notify AFTER INSERT OR UPDATE OR DELETE ON apps FOR EACH STATEMENT EXECUTE FUNCTION notify_change();
+CREATE TRIGGER keys_notify AFTER INSERT OR UPDATE OR DELETE ON keys FOR EACH STATEMENT EXECUTE FUNCTION notify_change();
 
 -- The look-ups that start a scope. In plpgsql, because it keeps the plan of its query (a function in SQL that cannot be
 -- inlined plans it at every call: +80 µs against +10 µs).
@@ -162,6 +300,13 @@ GRANT USAGE, SELECT ON SEQUENCE users_user_no_seq TO turkey_app, turkey_system;
 CREATE FUNCTION app_of_session(session_id uuid) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
     AS $$ BEGIN RETURN (SELECT app_id FROM public.refresh_tokens WHERE id = session_id); END $$;
+-- +goose StatementEnd
+
+-- A mail's link holds a token and not its app.
+-- +goose StatementBegin
+CREATE FUNCTION app_of_email_token(hash text) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = ''
+    AS $$ BEGIN RETURN (SELECT app_id FROM public.email_tokens WHERE token_hash = hash); END $$;
 -- +goose StatementEnd
 
 -- The user scope starts from the id inside a token and needs the number that the /api half goes by. NULL for
@@ -174,5 +319,9 @@ CREATE FUNCTION active_user_no(user_id uuid) RETURNS bigint
 
 -- +goose Down
 DROP FUNCTION active_user_no(uuid);
+DROP FUNCTION app_of_email_token(text);
 DROP FUNCTION app_of_session(uuid);
-DROP TABLE server_secrets, keys, audit, revoked_jti, refresh_tokens, users, apps;
+DROP TABLE server_secrets, keys, audit, admin_keys, mailbox, mails, email_tokens, revocation_events, revoked_jti, refresh_tokens,
+    users, apps;
+DROP FUNCTION notify_change();
+DROP FUNCTION notify_revocation();
