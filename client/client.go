@@ -91,7 +91,7 @@ func (c *Client) Do(ctx context.Context, method, path, token string, body, out a
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // everything has been read
+	defer resp.Body.Close() // everything has been read
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 64<<20))
 	if err != nil {
 		return err

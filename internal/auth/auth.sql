@@ -67,13 +67,13 @@ WITH r AS (
         revoked_reason = CASE WHEN s.generation > sqlc.arg(generation)::integer + 1
                                 OR (s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
                               THEN 'refresh_reuse_detected' END
-    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS ok
-        FROM users u) v
+    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS active,
+        u.status = 'active' AND (u.email_verified OR NOT sqlc.arg(verified_only)::boolean) AS ok FROM users u) v
     WHERE s.id = sqlc.arg(session_id) AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
         AND s.generation >= sqlc.arg(generation)::integer
     RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
-        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.ok
+        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.active, v.ok
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT r.app_id, r.user_id, r.user_id::text,
@@ -90,7 +90,7 @@ WITH r AS (
     RETURNING id
 )
 SELECT r.user_id, r.email_verified, coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
-    (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.ok THEN 'inactive' ELSE 'ok' END)::text AS outcome
+    (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.active THEN 'inactive' WHEN NOT r.ok THEN 'unverified' ELSE 'ok' END)::text AS outcome
 FROM r;
 
 -- name: EndSession :one
@@ -169,6 +169,10 @@ WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NULL AND s.expires_at > no
 -- name: SessionOwner :one
 -- Whose session it is, alive or not.
 SELECT s.user_id, s.app_id, s.expires_at FROM refresh_tokens s WHERE s.id = sqlc.arg(session_id);
+
+-- name: LiveSessionOwner :one
+SELECT s.user_id, s.app_id FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND u.token_version = s.token_version;
 
 -- name: RevocationSystem :one
 SELECT created_at, coalesce(reason, 'manual_revocation')::text AS reason FROM revoked_jti WHERE jti = sqlc.arg(jti) AND expires_at > now();
@@ -276,6 +280,9 @@ UPDATE email_tokens SET used_at = now()
 WHERE token_hash = sqlc.arg(token_hash) AND type = sqlc.arg(type) AND used_at IS NULL AND expires_at > sqlc.arg(now)
 RETURNING app_id, user_id, email;
 
+-- name: OpenEmailToken :one
+SELECT app_id FROM email_tokens WHERE token_hash = sqlc.arg(token_hash) AND used_at IS NULL AND expires_at > sqlc.arg(now);
+
 -- name: VoidEmailTokens :exec
 UPDATE email_tokens SET used_at = now() WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) AND used_at IS NULL
     AND (sqlc.arg(type)::text = '' OR type = sqlc.arg(type)::text);
@@ -322,24 +329,56 @@ WITH d AS (DELETE FROM mails WHERE id IN (SELECT r.id FROM mails r
 SELECT count(*) FROM d;
 
 -- name: LiveUser :one
--- What a signature cannot know: the user as of now, and whether token or session were revoked. Three primary keys.
+-- What a signature cannot know: the user as of now, and whether token, session or app were revoked. Four primary keys.
 SELECT u.email, u.role, u.status, u.token_version, u.email_verified, u.created_at,
     (EXISTS (SELECT FROM revoked_jti j WHERE j.jti = sqlc.arg(jti))
-     OR EXISTS (SELECT FROM refresh_tokens s WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NOT NULL))::boolean AS revoked
+     OR EXISTS (SELECT FROM refresh_tokens s WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NOT NULL)
+     OR EXISTS (SELECT FROM apps a WHERE a.id = u.app_id AND a.not_before > sqlc.arg(issued_at)::timestamptz))::boolean AS revoked
 FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(user_id);
 
--- name: SigningKeysSystem :many
-SELECT kid, public_pem, private_pem, created_at FROM keys WHERE is_active ORDER BY created_at DESC, kid;
+-- Signing keys and server secrets (keys.go).
 
--- name: InsertSigningKeySystem :exec
-INSERT INTO keys (kid, public_pem, private_pem) VALUES ($1, $2, $3);
+-- name: KeysSystem :many
+-- Newest first: what is published, with room for servers' clocks, or everything. app_ttl is the longest life, in seconds,
+-- that an app gives its access tokens.
+SELECT kid, public_pem, private_pem, created_at, signs_from, retired_at, is_active,
+    (SELECT coalesce(max(a.access_ttl), 0) FROM apps a)::integer AS app_ttl
+FROM keys
+WHERE sqlc.arg(everything)::boolean OR (is_active AND retired_at IS NULL) OR retired_at > sqlc.arg(retired_after)::timestamptz
+ORDER BY created_at DESC, kid;
+
+-- name: InsertKeySystem :exec
+INSERT INTO keys (kid, public_pem, private_pem, created_at, signs_from)
+VALUES (sqlc.arg(kid), sqlc.arg(public_pem), sqlc.arg(private_pem), sqlc.arg(created_at), sqlc.narg(signs_from));
+
+-- name: ScheduleKeysSystem :exec
+-- lives is a list of {"kid", "signs_from", "retired_at"}.
+UPDATE keys k SET
+    signs_from = (v.life ->> 'signs_from')::timestamptz,
+    retired_at = (v.life ->> 'retired_at')::timestamptz,
+    is_active  = v.life ->> 'retired_at' IS NULL
+FROM (SELECT jsonb_array_elements(sqlc.arg(lives)::jsonb) AS life) v
+WHERE k.kid = v.life ->> 'kid';
+
+-- name: RewrapKeysSystem :exec
+UPDATE keys k SET private_pem = v.pem
+FROM (SELECT unnest(sqlc.arg(kids)::text[]) AS kid, unnest(sqlc.arg(pems)::text[]) AS pem) v
+WHERE k.kid = v.kid;
 
 -- name: LockKeysSystem :exec
--- Serialises the first start of several servers, so that one key and one secret are made.
+-- One at a time makes or changes keys: servers that start together make one key and one secret.
 SELECT pg_advisory_xact_lock(7205759403792795);
 
--- name: SecretSystem :one
-SELECT sealed FROM server_secrets WHERE name = $1;
+-- name: ClockSystem :one
+SELECT clock_timestamp()::timestamptz;
+
+-- name: SecretsSystem :many
+SELECT name, sealed FROM server_secrets;
 
 -- name: InsertSecretSystem :exec
 INSERT INTO server_secrets (name, sealed) VALUES ($1, $2);
+
+-- name: RewrapSecretsSystem :exec
+UPDATE server_secrets s SET sealed = v.sealed
+FROM (SELECT unnest(sqlc.arg(names)::text[]) AS name, unnest(sqlc.arg(sealed)::bytea[]) AS sealed) v
+WHERE s.name = v.name;

@@ -8,12 +8,14 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"encoding/pem"
-	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/jackc/pgx/v5"
 
 	"turkey/internal/auth/authdb"
@@ -21,63 +23,143 @@ import (
 	"turkey/internal/seal"
 )
 
-// keyring is the signing keys of the server, newest first; the first signs, all verify.
-type keyring struct {
-	signer jose.Signer
-	public map[string]*ecdsa.PublicKey // by kid
-	jwks   []byte
+// keyStore keeps the ring in memory and follows the table behind it.
+type keyStore struct {
+	boxes []*seal.Box // of JWT_SECRET and, if there is one, of JWT_SECRET_PREVIOUS
+	ring  atomic.Pointer[keyring]
+
+	reading sync.Mutex    // one at a time, so that an older answer never replaces a newer one
+	begun   atomic.Uint64 // readings so far
+	err     error         // how the last one ended
+	due     atomic.Bool   // one is on its way, for a notification
+
+	discovery document
 }
 
-type signingKey struct {
-	kid     string
-	private *ecdsa.PrivateKey
-}
+const (
+	refreshMACName = "refresh-mac"
+	reloadPause    = 200 * time.Millisecond // from a notification to the reading: a storm of them causes few
+	longestAppTTL  = 24 * time.Hour         // the schema lets no app ask for more
+)
 
-const refreshMACName = "refresh-mac"
+func keyPlace(kid string) []byte     { return []byte("signing-key|" + kid) }
+func secretPlace(name string) []byte { return []byte("secret|" + name) }
 
-// loadKeys reads keys and secrets, making what is missing. Servers that start at once take turns.
-func (s *Service) loadKeys(ctx context.Context, box *seal.Box) error {
-	return s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error {
+// loadKeys reads keys and secrets at the start, making what is missing. What opens only under the previous secret is
+// sealed again under the current one. Servers that start at once take turns.
+func (s *Service) loadKeys(ctx context.Context) error {
+	secrets := [][]byte{s.cfg.Secret}
+	if len(s.cfg.PreviousSecret) > 0 {
+		secrets = append(secrets, s.cfg.PreviousSecret)
+	}
+	for _, secret := range secrets {
+		box, err := seal.New(secret, "signing-keys")
+		if err != nil {
+			return err
+		}
+		s.keys.boxes = append(s.keys.boxes, box)
+	}
+	if err := s.describe(); err != nil {
+		return err
+	}
+	readAt := time.Now()
+	var ring *keyring
+	err := s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error {
 		if err := s.q.LockKeysSystem(ctx, tx); err != nil {
 			return err
 		}
-		rows, err := s.q.SigningKeysSystem(ctx, tx)
+		rows, err := s.rewrapKeys(ctx, tx)
 		if err != nil {
-			return fmt.Errorf("read signing keys: %w", err)
+			return err
 		}
-		if len(rows) == 0 {
-			row, err := newSigningKey(box)
+		if !slices.ContainsFunc(rows, func(r authdb.KeysSystemRow) bool { k := life(r); return k.active() && k.marked() }) {
+			now := s.cfg.Now().Truncate(time.Microsecond)
+			row, err := s.makeKey(keyLife{kid: newKid(), created: now, signsFrom: now})
 			if err != nil {
 				return err
 			}
-			if err := s.q.InsertSigningKeySystem(ctx, tx, row); err != nil {
+			if err := s.q.InsertKeySystem(ctx, tx, row); err != nil {
 				return fmt.Errorf("store signing key: %w", err)
 			}
-			rows = []authdb.SigningKeysSystemRow{{Kid: row.Kid, PublicPem: row.PublicPem, PrivatePem: row.PrivatePem}}
-		}
-		keys := make([]signingKey, len(rows))
-		for i, r := range rows {
-			if keys[i], err = openSigningKey(box, r.Kid, r.PrivatePem); err != nil {
-				return err
+			if rows, err = s.q.KeysSystem(ctx, tx, true, time.Time{}); err != nil {
+				return fmt.Errorf("read signing keys: %w", err)
 			}
 		}
-		if s.keys, err = newKeyring(keys); err != nil {
+		if ring, err = s.openRing(rows, nil, readAt); err != nil {
 			return err
 		}
-		s.mac, err = s.loadSecret(ctx, tx, box, refreshMACName)
+		s.mac, err = s.loadSecret(ctx, tx, refreshMACName)
 		return err
 	})
+	if err == nil {
+		s.keys.ring.Store(ring)
+	}
+	return err
 }
 
-func newSigningKey(box *seal.Box) (authdb.InsertSigningKeySystemParams, error) {
-	var none authdb.InsertSigningKeySystemParams
+// rewrapKeys reads all keys and seals under the current secret what opens only under the previous one.
+func (s *Service) rewrapKeys(ctx context.Context, tx pgx.Tx) ([]authdb.KeysSystemRow, error) {
+	rows, err := s.q.KeysSystem(ctx, tx, true, time.Time{})
+	if err != nil {
+		return nil, fmt.Errorf("read signing keys: %w", err)
+	}
+	var kids, pems []string
+	for i, r := range rows {
+		der, old, err := s.openStored(r.Kid, r.PrivatePem)
+		if err != nil {
+			return nil, err
+		}
+		if !old {
+			continue
+		}
+		if rows[i].PrivatePem, err = s.sealStored(r.Kid, der); err != nil {
+			return nil, err
+		}
+		kids, pems = append(kids, r.Kid), append(pems, rows[i].PrivatePem)
+	}
+	if len(kids) == 0 {
+		return rows, nil
+	}
+	if err := s.q.RewrapKeysSystem(ctx, tx, kids, pems); err != nil {
+		return nil, fmt.Errorf("seal signing keys under the new JWT_SECRET: %w", err)
+	}
+	s.cfg.Log.InfoContext(ctx, "signing keys sealed under the new JWT_SECRET", "keys", len(kids))
+	return rows, nil
+}
+
+// unseal opens what was sealed for a place under the current secret or the previous one (old).
+func (s *Service) unseal(what string, sealed, place []byte) (plain []byte, old bool, err error) {
+	for i, box := range s.keys.boxes {
+		if plain, err := box.Decrypt(sealed, place); err == nil {
+			return plain, i > 0, nil
+		}
+	}
+	if len(s.keys.boxes) > 1 {
+		return nil, false, fmt.Errorf("%s opens neither with JWT_SECRET nor with JWT_SECRET_PREVIOUS: start with the secret it was made under", what)
+	}
+	return nil, false, fmt.Errorf("%s does not open with this JWT_SECRET: start with the secret it was made under, or give that one as JWT_SECRET_PREVIOUS", what)
+}
+
+func (s *Service) openStored(kid, stored string) (der []byte, old bool, err error) {
+	sealed, err := base64.StdEncoding.DecodeString(stored)
+	if err != nil {
+		return nil, false, fmt.Errorf("signing key %s is damaged: %w", kid, err)
+	}
+	return s.unseal("signing key "+kid, sealed, keyPlace(kid))
+}
+
+func (s *Service) sealStored(kid string, der []byte) (string, error) {
+	sealed, err := s.keys.boxes[0].Encrypt(der, keyPlace(kid))
+	return base64.StdEncoding.EncodeToString(sealed), err
+}
+
+// makeKey makes a new P-256 key for a life.
+func (s *Service) makeKey(k keyLife) (authdb.InsertKeySystemParams, error) {
+	var none authdb.InsertKeySystemParams
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return none, err
 	}
-	var id [16]byte
-	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
-	kid := "key_" + hex.EncodeToString(id[:])
 	private, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return none, err
@@ -86,26 +168,81 @@ func newSigningKey(box *seal.Box) (authdb.InsertSigningKeySystemParams, error) {
 	if err != nil {
 		return none, err
 	}
-	sealed, err := box.Encrypt(private, []byte("signing-key|"+kid))
-	if err != nil {
-		return none, err
-	}
-	return authdb.InsertSigningKeySystemParams{
-		Kid:        kid,
+	stored, err := s.sealStored(k.kid, private)
+	return authdb.InsertKeySystemParams{
+		Kid:        k.kid,
 		PublicPem:  string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: public})),
-		PrivatePem: base64.StdEncoding.EncodeToString(sealed),
-	}, nil
+		PrivatePem: stored,
+		CreatedAt:  k.created,
+		SignsFrom:  orNil(k.signsFrom),
+	}, err
 }
 
-func openSigningKey(box *seal.Box, kid, stored string) (signingKey, error) {
-	sealed, err := base64.StdEncoding.DecodeString(stored)
-	if err != nil {
-		return signingKey{}, fmt.Errorf("signing key %s is damaged: %w", kid, err)
+func orNil(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
 	}
-	der, err := box.Decrypt(sealed, []byte("signing-key|"+kid))
-	if err != nil {
-		return signingKey{}, fmt.Errorf("signing key %s does not open with this JWT_SECRET: start with the secret it was made under", kid)
+	return &t
+}
+
+func newKid() string {
+	var id [16]byte
+	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	return "key_" + hex.EncodeToString(id[:])
+}
+
+// life reads a row's times. A row that is neither active nor retired at some time is taken as retired ever since.
+func life(r authdb.KeysSystemRow) keyLife {
+	k := keyLife{kid: r.Kid, created: r.CreatedAt}
+	if r.SignsFrom != nil {
+		k.signsFrom = *r.SignsFrom
 	}
+	switch {
+	case r.RetiredAt != nil:
+		k.retiredAt = *r.RetiredAt
+	case !r.IsActive:
+		k.retiredAt = r.CreatedAt
+	}
+	return k
+}
+
+// drain is how long a retired key stays: until the last token it can have signed has expired. A server that has yet to
+// hear of the retirement signs with it for a little while.
+func (s *Service) drain(rows []authdb.KeysSystemRow) time.Duration {
+	ttl := s.cfg.AccessTTL
+	if len(rows) > 0 {
+		ttl = max(ttl, time.Duration(rows[0].AppTtl)*time.Second)
+	}
+	return ttl + publishDelay + leeway
+}
+
+// publishedSince bounds which retired keys are read: a little more than drain lets stay.
+func (s *Service) publishedSince() time.Time {
+	return s.cfg.Now().Add(-max(s.cfg.AccessTTL, longestAppTTL) - publishDelay - time.Minute)
+}
+
+// openRing opens the keys of rows. Those that are open already are not opened again: a key never changes, though it may
+// have been sealed under another secret meanwhile.
+func (s *Service) openRing(rows []authdb.KeysSystemRow, open map[string]signingKey, readAt time.Time) (*keyring, error) {
+	keys := make([]signingKey, len(rows))
+	for i, r := range rows {
+		known, ok := open[r.Kid]
+		if !ok {
+			der, _, err := s.openStored(r.Kid, r.PrivatePem)
+			if err != nil {
+				return nil, err
+			}
+			if known, err = parseSigningKey(r.Kid, der); err != nil {
+				return nil, err
+			}
+		}
+		known.keyLife = life(r)
+		keys[i] = known
+	}
+	return newKeyring(keys, s.drain(rows), s.cfg.Now(), readAt)
+}
+
+func parseSigningKey(kid string, der []byte) (signingKey, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
 		return signingKey{}, fmt.Errorf("signing key %s is damaged: %w", kid, err)
@@ -114,42 +251,101 @@ func openSigningKey(box *seal.Box, kid, stored string) (signingKey, error) {
 	if !ok || key.Curve != elliptic.P256() {
 		return signingKey{}, fmt.Errorf("signing key %s is not a P-256 key", kid)
 	}
-	return signingKey{kid: kid, private: key}, nil
+	return newSigningKey(keyLife{kid: kid}, key)
 }
 
-func newKeyring(keys []signingKey) (keyring, error) {
-	ring := keyring{public: map[string]*ecdsa.PublicKey{}}
-	var set jose.JSONWebKeySet
-	for _, k := range keys {
-		ring.public[k.kid] = &k.private.PublicKey
-		set.Keys = append(set.Keys, jose.JSONWebKey{Key: &k.private.PublicKey, KeyID: k.kid, Algorithm: string(jose.ES256), Use: "sig"})
+// reloadKeys reads the keys again. When that fails the ring in memory stays. Calls that come while another one waits for
+// its turn share its reading, which begins after all of them.
+func (s *Service) reloadKeys(ctx context.Context) error {
+	k := &s.keys
+	begun := k.begun.Load()
+	k.reading.Lock()
+	defer k.reading.Unlock()
+	if k.begun.Load() > begun && k.err == nil {
+		return nil
 	}
-	var err error
-	if ring.jwks, err = json.Marshal(set); err != nil {
-		return ring, err
-	}
-	ring.signer, err = jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: keys[0].private, KeyID: keys[0].kid}},
-		(&jose.SignerOptions{}).WithType("JWT"))
-	return ring, err
+	k.begun.Add(1)
+	k.err = s.readKeys(ctx)
+	return k.err
 }
 
-// loadSecret reads a random 32-byte server key, making it on the first start.
-func (s *Service) loadSecret(ctx context.Context, tx pgx.Tx, box *seal.Box, name string) ([]byte, error) {
-	sealed, err := s.q.SecretSystem(ctx, tx, name)
-	if err == nil {
-		key, err := box.Decrypt(sealed, []byte("secret|"+name))
-		if err != nil {
-			return nil, fmt.Errorf("server secret %s does not open with this JWT_SECRET: start with the secret it was made under", name)
+func (s *Service) readKeys(ctx context.Context) error {
+	readAt := time.Now()
+	rows, err := s.q.KeysSystem(ctx, s.cfg.DB.In(db.System()), false, s.publishedSince())
+	if err != nil {
+		return fmt.Errorf("read signing keys: %w", err)
+	}
+	before := s.keyring()
+	open := make(map[string]signingKey, len(before.keys))
+	for _, key := range before.keys {
+		open[key.kid] = key
+	}
+	ring, err := s.openRing(rows, open, readAt)
+	if err != nil {
+		return err
+	}
+	s.keys.ring.Store(ring)
+	if ring.jwks.etag != before.jwks.etag {
+		s.cfg.Log.InfoContext(ctx, "signing keys changed", "published", slices.Sorted(maps.Keys(ring.public)))
+	}
+	return nil
+}
+
+// keysChanged reads the keys again soon, however often it is called meanwhile. It does not wait.
+func (s *Service) keysChanged(ctx context.Context) {
+	if !s.keys.due.CompareAndSwap(false, true) {
+		return
+	}
+	time.AfterFunc(reloadPause, func() {
+		s.keys.due.Store(false) // what changes from here on asks for another reading
+		if ctx.Err() != nil {
+			return
 		}
-		return key, nil
+		if err := s.reloadKeys(ctx); err != nil {
+			s.cfg.Log.ErrorContext(ctx, "signing keys could not be read again; going on with those in memory", "error", err)
+		}
+	})
+}
+
+// loadSecret reads a random 32-byte server key, making it on the first start, and seals again under the current secret
+// whatever secret opens only under the previous one.
+func (s *Service) loadSecret(ctx context.Context, tx pgx.Tx, name string) ([]byte, error) {
+	rows, err := s.q.SecretsSystem(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("read server secrets: %w", err)
 	}
-	if !errors.Is(err, pgx.ErrNoRows) {
-		return nil, fmt.Errorf("read server secret %s: %w", name, err)
+	var wanted []byte
+	var names []string
+	var again [][]byte
+	for _, r := range rows {
+		plain, old, err := s.unseal("server secret "+r.Name, r.Sealed, secretPlace(r.Name))
+		if err != nil {
+			return nil, err
+		}
+		if r.Name == name {
+			wanted = plain
+		}
+		if !old {
+			continue
+		}
+		sealed, err := s.keys.boxes[0].Encrypt(plain, secretPlace(r.Name))
+		if err != nil {
+			return nil, err
+		}
+		names, again = append(names, r.Name), append(again, sealed)
+	}
+	if len(names) > 0 {
+		if err := s.q.RewrapSecretsSystem(ctx, tx, names, again); err != nil {
+			return nil, fmt.Errorf("seal server secrets under the new JWT_SECRET: %w", err)
+		}
+	}
+	if wanted != nil {
+		return wanted, nil
 	}
 	key := make([]byte, 32)
 	rand.Read(key) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
-	if sealed, err = box.Encrypt(key, []byte("secret|"+name)); err != nil {
+	sealed, err := s.keys.boxes[0].Encrypt(key, secretPlace(name))
+	if err != nil {
 		return nil, err
 	}
 	return key, s.q.InsertSecretSystem(ctx, tx, name, sealed)

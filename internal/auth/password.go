@@ -65,7 +65,11 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 
 // verify compares a password with a PHC string. No hash, for a user who does not exist, or an unusable marker in its
 // place costs the same and never matches.
-func (h *hasher) verify(ctx context.Context, password, stored string) (bool, error) {
+func (h *hasher) verify(ctx context.Context, password, stored string) (ok, legacy bool, err error) {
+	if strings.HasPrefix(stored, "$2") {
+		ok, err = h.verifyLegacy(ctx, password, stored)
+		return ok, ok, err
+	}
 	p, err := decodeHash(stored)
 	exists := err == nil
 	if !exists {
@@ -75,7 +79,7 @@ func (h *hasher) verify(ctx context.Context, password, stored string) (bool, err
 	err = h.run(ctx, func() {
 		sum = argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, uint32(len(p.sum))) //nolint:gosec // 16 to 64 bytes
 	})
-	return err == nil && exists && subtle.ConstantTimeCompare(sum, p.sum) == 1, err
+	return err == nil && exists && subtle.ConstantTimeCompare(sum, p.sum) == 1, false, err
 }
 
 func (h *hasher) run(ctx context.Context, work func()) error {
@@ -112,7 +116,7 @@ var errHashFormat = errors.New("auth: not an argon2id hash")
 func decodeHash(s string) (phc, error) {
 	var p phc
 	parts := strings.Split(s, "$")
-	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != fmt.Sprintf("v=%d", argon2.Version) {
 		return p, errHashFormat
 	}
 	const costs = "m=%d,t=%d,p=%d"

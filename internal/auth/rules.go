@@ -1,8 +1,11 @@
 package auth
 
 import (
+	_ "embed"
+	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"turkey/internal/fault"
@@ -52,14 +55,29 @@ func checkAppID(id *string) []fault.Field {
 	return []fault.Field{{Name: "appId", Message: "App ID must contain only letters, numbers, underscores, and hyphens", Code: "invalid_string"}}
 }
 
-// checkNewPassword applies the policy to a password being set. Lengths count characters; special is ASCII punctuation.
-func checkNewPassword(name, password string) (broken []fault.Field) {
+// passwordPolicy is what an app demands of a password being set.
+type passwordPolicy struct {
+	min     int  // characters
+	classes bool // upper case, lower case, digit, special
+}
+
+// anyPolicy is what every app's policy contains: it is checked with the other fields, before the app is known.
+var anyPolicy = passwordPolicy{min: 8}
+
+// check lists every rule that a password being set breaks. Lengths count characters; special is ASCII punctuation.
+func (p passwordPolicy) check(name, password string) (broken []fault.Field) {
 	n := utf8.RuneCountInString(password)
-	if n < 8 {
-		broken = append(broken, fault.Field{Name: name, Message: "Password must be at least 8 characters", Code: "too_small"})
+	if n < p.min {
+		broken = append(broken, fault.Field{Name: name, Message: fmt.Sprintf("Password must be at least %d characters", p.min), Code: "too_small"})
 	}
 	if n > 128 {
 		broken = append(broken, fault.Field{Name: name, Message: "Password too long", Code: "too_big"})
+	}
+	if commonPassword(password) {
+		broken = append(broken, fault.Field{Name: name, Message: "This password is one of the most common ones; choose another", Code: "invalid_string"})
+	}
+	if !p.classes {
+		return broken
 	}
 	const lower, upper, digit = "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
 	const special = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
@@ -70,6 +88,26 @@ func checkNewPassword(name, password string) (broken []fault.Field) {
 		}
 	}
 	return broken
+}
+
+// commonPasswords are the most common passwords of at least eight characters, in lower case, one a line. Source: the
+// password frequency list of zxcvbn (MIT licence).
+//
+//go:embed common_passwords.txt
+var commonPasswords string
+
+var commonSet = sync.OnceValue(func() map[string]struct{} {
+	set := map[string]struct{}{}
+	for line := range strings.Lines(commonPasswords) {
+		set[strings.TrimSpace(line)] = struct{}{}
+	}
+	return set
+})
+
+// commonPassword compares the whole password, without regard to case.
+func commonPassword(password string) bool {
+	_, common := commonSet()[strings.ToLower(password)]
+	return common
 }
 
 // checkGivenPassword checks a password being presented: the policy is for new ones only.

@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -44,61 +43,64 @@ type person struct {
 	tokenVersion int32
 }
 
-func (s *Service) signAccess(p person, app string, session uuid.UUID) (string, error) {
+func (s *Service) signAccess(p person, a app, session uuid.UUID) (string, error) {
 	now := s.cfg.Now()
 	var id [16]byte
 	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
 	payload, err := json.Marshal(Claims{
-		Issuer: s.cfg.Issuer, Audience: app, Subject: p.id, Email: p.email, Role: p.role, ID: "at_" + hex.EncodeToString(id[:]),
+		Issuer: s.cfg.Issuer, Audience: a.id, Subject: p.id, Email: p.email, Role: p.role, ID: "at_" + hex.EncodeToString(id[:]),
 		SessionID: session, TokenVersion: p.tokenVersion,
-		IssuedAt: now.Unix(), NotBefore: now.Unix(), ExpiresAt: now.Add(s.cfg.AccessTTL).Unix(),
+		IssuedAt: now.Unix(), NotBefore: now.Unix(), ExpiresAt: now.Add(a.accessTTL).Unix(),
 	})
 	if err != nil {
 		return "", err
 	}
-	jws, err := s.keys.signer.Sign(payload)
-	if err != nil {
-		return "", fmt.Errorf("sign access token: %w", err)
-	}
-	return jws.CompactSerialize()
+	return s.sign(payload)
 }
 
 // parseAccess checks everything about an access token that needs no database, in the order of the contract (§6.2).
 func (s *Service) parseAccess(token string) (Claims, error) {
+	c, _, err := s.readAccess(token)
+	return c, err
+}
+
+// readAccess is parseAccess and the claims as they were signed. Of a token whose only fault is its age the claims are
+// returned with the error.
+func (s *Service) readAccess(token string) (Claims, json.RawMessage, error) {
 	var none Claims
 	if !canonical(token) {
-		return none, errInvalidToken
+		return none, nil, errInvalidToken
 	}
 	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	if _, foreign := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); foreign {
-		return none, errForeignToken
+		return none, nil, errForeignToken
 	}
 	if err != nil {
-		return none, errInvalidToken
+		return none, nil, errInvalidToken
 	}
-	key, ok := s.keys.public[jws.Signatures[0].Protected.KeyID]
-	if !ok {
-		return none, errForeignToken
+	key, err := s.verificationKey(jws.Signatures[0].Protected.KeyID)
+	if err != nil {
+		return none, nil, err
 	}
 	payload, err := jws.Verify(key)
 	if err != nil {
-		return none, errInvalidSignature
+		return none, nil, errInvalidSignature
 	}
 	c, whole := readClaims(payload)
 	now := s.cfg.Now()
 	switch {
 	case !whole:
-		return c, errMissingClaims
+		return none, nil, errMissingClaims
 	case c.Issuer != s.cfg.Issuer:
-		return c, errInvalidIssuer
-	case !now.Before(time.Unix(c.ExpiresAt, 0)):
-		return c, errTokenExpired
+		return none, nil, errInvalidIssuer
 	case time.Unix(c.NotBefore, 0).After(now.Add(leeway)):
-		return c, errForeignToken
+		return none, nil, errForeignToken
 	case c.Subject == uuid.Nil || c.Email == "" || c.Role == "" || c.ID == "" || c.Audience == "":
-		return c, errMissingClaims
+		return none, nil, errMissingClaims
+	case !now.Before(time.Unix(c.ExpiresAt, 0)):
+		return c, payload, errTokenExpired
 	}
-	return c, nil
+	return c, payload, nil
 }
 
 // canonical reports whether a token is spelled the one way we spell it: a header of exactly alg, typ and kid, so nothing

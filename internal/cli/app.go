@@ -60,10 +60,14 @@ func (p *program) withAuth(cmd *cobra.Command, fn func(context.Context, *auth.Se
 	})
 }
 
+// authConfig is the auth half by the configuration. What only a running server needs, serve adds.
 func authConfig(cfg *config.Config, database *db.DB, log *slog.Logger) auth.Config {
-	return auth.Config{DB: database, Log: log, Now: time.Now, Secret: []byte(cfg.JWTSecret), Issuer: cfg.JWTIssuer, DefaultApp: cfg.JWTAudience,
-		Apps: cfg.Apps, Production: cfg.Production(), AllowRole: cfg.AllowRole, AccessTTL: time.Duration(cfg.AccessTTL),
-		RefreshTTL: time.Duration(cfg.RefreshTTL), RefreshAbsolute: time.Duration(cfg.RefreshAbsolute), RefreshGrace: time.Duration(cfg.RefreshGrace)}
+	return auth.Config{DB: database, Log: log, Now: time.Now, Secret: []byte(cfg.JWTSecret), PreviousSecret: []byte(cfg.PreviousSecret),
+		ServiceKey: []byte(cfg.ServiceKey), Issuer: cfg.JWTIssuer, PublicURL: cfg.PublicURL, DefaultApp: cfg.JWTAudience, Apps: cfg.Apps,
+		Production: cfg.Production(), AllowRole: cfg.AllowRole, RequireVerification: cfg.RequireVerification, RequireRevokeAuth: cfg.RequireRevokeAuth,
+		AccessTTL: time.Duration(cfg.AccessTTL), RefreshTTL: time.Duration(cfg.RefreshTTL), RefreshAbsolute: time.Duration(cfg.RefreshAbsolute),
+		RefreshGrace: time.Duration(cfg.RefreshGrace), ResetTTL: time.Duration(cfg.ResetTTL), VerificationTTL: time.Duration(cfg.VerificationTTL),
+		CleanupInterval: time.Duration(cfg.CleanupHours) * time.Hour, MailFrom: cfg.FromEmail, MailFromName: cfg.FromName}
 }
 
 // fillSecrets gives a development server the secrets nobody configured.
@@ -73,6 +77,9 @@ func fillSecrets(cfg *config.Config, log *slog.Logger) (err error) {
 			log.Warn("ENCRYPTION_KEY_SALT is not set: the vault and the pipeline are off, the rest runs")
 		}
 		return nil
+	}
+	if cfg.JWTSecret == "" && cfg.EncryptionSalt != "" && !hasDevelopmentSecret(cfg, "JWT_SECRET") {
+		cfg.JWTSecret = cfg.EncryptionSalt // each derives its keys for its own purpose
 	}
 	if cfg.JWTSecret == "" {
 		if cfg.JWTSecret, err = developmentSecret(cfg, "JWT_SECRET"); err != nil {

@@ -77,6 +77,8 @@ func (p *program) root(name string) *cobra.Command {
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          listCommands,
 	}
 	root.SetIn(p.in)
 	root.SetOut(p.out)
@@ -89,14 +91,16 @@ func (p *program) root(name string) *cobra.Command {
 
 // group is a command that only holds others; called alone or with an unknown word it says what there is.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			return usageError{fmt.Errorf("unknown command %q for %q; see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())}
-		}
-		return cmd.Help()
-	}}
+	g := &cobra.Command{Use: use, Short: short, Args: cobra.ArbitraryArgs, RunE: listCommands}
 	g.AddCommand(commands...)
 	return g
+}
+
+func listCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("unknown command %q for %q; see %s --help", args[0], cmd.CommandPath(), cmd.CommandPath())}
+	}
+	return cmd.Help()
 }
 
 // noArgs refuses arguments as wrong use.

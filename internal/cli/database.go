@@ -61,7 +61,7 @@ func (d *database) create(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("private PostgreSQL: %w", err)
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to lose
+	defer conn.Close(context.WithoutCancel(ctx)) // nothing is left to lose
 	var exists bool
 	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, databaseName).Scan(&exists); err != nil || exists {
 		return err
@@ -121,6 +121,12 @@ func dataDir(cfg *config.Config) (string, error) {
 	return cfg.DataDir, nil
 }
 
+// hasDevelopmentSecret tells whether an earlier run made this secret.
+func hasDevelopmentSecret(cfg *config.Config, name string) bool {
+	_, err := os.Stat(filepath.Join(cfg.DataDir, strings.ToLower(name)))
+	return err == nil
+}
+
 // developmentSecret reads a secret that nobody configured, making it on the first run. In production there are none.
 func developmentSecret(cfg *config.Config, name string) (config.Secret, error) {
 	dir, err := dataDir(cfg)
@@ -136,7 +142,7 @@ func developmentSecret(cfg *config.Config, name string) (config.Secret, error) {
 		return "", fmt.Errorf("cannot read the development secret: %w", err)
 	}
 	key := make([]byte, 32)
-	rand.Read(key) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	rand.Read(key) // never fails, it ends the program
 	text := base64.StdEncoding.EncodeToString(key)
 	if err := os.WriteFile(path, []byte(text+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("cannot keep the development secret: %w", err)

@@ -204,7 +204,7 @@ func (d *demo) console(ctx context.Context, path string, in, out any) error {
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // everything has been read
+	defer resp.Body.Close() // everything has been read
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"turkey/internal/config"
 	"turkey/internal/connector"
 	"turkey/internal/kpi"
+	"turkey/internal/queue"
 	"turkey/internal/sandbox"
 	"turkey/internal/server"
 	"turkey/internal/vault"
@@ -69,7 +71,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	if err != nil {
 		return err
 	}
-	defer listener.Close() //nolint:errcheck // Serve has closed it already
+	defer listener.Close() // Serve has closed it already
 
 	postgres, err := startDatabase(ctx, cfg, log)
 	if err != nil {
@@ -90,15 +92,22 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	}
 	defer stopSandbox()
 
-	users, err := auth.New(ctx, authConfig(cfg, database, log))
+	jobs := queue.New(database, log, cfg.Workers)
+	var users *auth.Service // the limits know its callers, and it counts guesses with them
+	limits, err := newLimits(ctx, cfg, database, log, func() *auth.Service { return users })
 	if err != nil {
 		return err
 	}
-	srv := server.New(server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), TrustProxy: proxies, Ping: database.Ping,
-		HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started})
+	users, err = newAuth(ctx, cfg, database, log, jobs, limits)
+	if err != nil {
+		return err
+	}
+	srv := server.New(server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), AllowOrigin: users.AllowsOrigin, TrustProxy: proxies,
+		Ping: database.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: limits.Redis()})
+	srv.Use(limits.Layer(srv.WriteError))
 	users.Mount(srv.API())
 
-	stopPipeline := func(context.Context) error { return nil }
+	stopPipeline := func() {}
 	if cfg.EncryptionSalt == "" {
 		off := server.Refuse(srv.API(), "The credential vault is not configured on this server (ENCRYPTION_KEY_SALT)")
 		(&vault.Service{}).Mount(srv.API(), off)
@@ -108,20 +117,24 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		if err != nil {
 			return err
 		}
-		credentials.Mount(srv.API(), users.Bearer(srv.API()))
-		pipeline, err := kpi.New(kpi.Config{DB: database, Log: log, Now: time.Now, Credentials: credentials, Connectors: connectors,
-			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Workers: cfg.Workers})
-		if err != nil {
-			return err
-		}
-		pipeline.Mount(srv.API(), users.Bearer(srv.API()))
-		log.Info("Queue initialized")
-		if err := pipeline.Start(context.WithoutCancel(ctx)); err != nil {
-			return err
-		}
-		log.Info("Worker started", "workers", cfg.Workers)
+		credentials.Mount(srv.API(), users.Recognised(srv.API()))
+		pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: time.Now, Credentials: credentials, Connectors: connectors,
+			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: jobs})
+		pipeline.Mount(srv.API(), users.Recognised(srv.API()))
+		pipeline.Start(context.WithoutCancel(ctx))
 		stopPipeline = pipeline.Stop
 	}
+	if err := jobs.Open(); err != nil {
+		return err
+	}
+	log.Info("Queue initialized")
+	if err := jobs.Start(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	log.Info("Worker started", "workers", cfg.Workers)
+	limits.Start()
+	followed := follow(ctx, users, postgres, cfg)
+	defer followed()
 	if demo {
 		if err := users.EnsureUser(ctx, demoApp, demoEmail, demoPassword); err != nil {
 			return fmt.Errorf("demo user: %w", err)
@@ -144,13 +157,29 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	log.Info("Server stopped taking requests")
 	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(cfg.Shutdown))
 	defer stop()
-	if stopErr := stopPipeline(grace); stopErr != nil {
-		log.Warn("runs in flight were interrupted; they go on at the next start", "error", stopErr)
+	stopPipeline()
+	if stopErr := jobs.Stop(grace); stopErr != nil {
+		log.Warn("jobs in flight were interrupted; they go on at the next start", "error", stopErr)
+	}
+	if stopErr := limits.Stop(grace); stopErr != nil {
+		log.Warn("the last counts of the rate limits were not stored", "error", stopErr)
 	}
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return err
+}
+
+// follow keeps the auth half current by PostgreSQL's notifications until the returned function is called.
+func follow(ctx context.Context, users *auth.Service, postgres *database, cfg *config.Config) (stop func()) {
+	direct := string(cfg.DirectURL)
+	if direct == "" {
+		direct = postgres.url
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var done sync.WaitGroup
+	done.Go(func() { users.Follow(ctx, direct) })
+	return func() { cancel(); done.Wait() }
 }
 
 // listen takes the port first: a port that is taken is the quickest thing to know.

@@ -499,15 +499,13 @@ func encode(t testing.TB, v any) []byte {
 	return b
 }
 
-// refused checks an error of the client and returns it.
-func refused(t testing.TB, err error, status int, code string) *client.Error {
+// refused checks an error of the client.
+func refused(t testing.TB, err error, status int, code string) {
 	t.Helper()
 	e, ok := errors.AsType[*client.Error](err)
 	if !ok || e.Status != status || e.Code != code {
 		t.Errorf("got %v, want %d %s", err, status, code)
-		return &client.Error{}
 	}
-	return e
 }
 
 // must fails the test on an error.
@@ -538,11 +536,6 @@ func (s *server) user(app string) *client.Session {
 func bearer(u *client.Session) string { return "Bearer " + u.Tokens().AccessToken }
 
 // console speaks to the sandbox, as a person does at Google.
-func (s *server) console(method, path string, in, out any) {
-	s.t.Helper()
-	console(s.t, method, s.sandbox+path, in, out)
-}
-
 func console(t testing.TB, method, url string, in, out any) {
 	t.Helper()
 	var content io.Reader

@@ -43,11 +43,13 @@ type Config struct {
 	ConnectTimeout   Milliseconds `env:"DB_CONNECTION_TIMEOUT_MS" envDefault:"2000"`
 	RetryAttempts    int          `env:"DB_RETRY_ATTEMPTS" envDefault:"3"`
 	RetryDelay       Milliseconds `env:"DB_RETRY_DELAY_MS" envDefault:"1000"`
+	DirectURL        Secret       `env:"DATABASE_DIRECT_URL"` // past a pooler in transaction mode, for notifications
 	InsecureDatabase bool         `env:"ALLOW_INSECURE_DATABASE"`
 	EmbeddedPostgres bool         `env:"TURKEY_EMBEDDED_POSTGRES"` // allow the private PostgreSQL in production
 	AutoMigrate      bool         `env:"AUTO_MIGRATE" envDefault:"true"`
 
 	JWTSecret       Secret   `env:"JWT_SECRET"`
+	PreviousSecret  Secret   `env:"JWT_SECRET_PREVIOUS"` // reads keys sealed under it and seals them anew
 	JWTIssuer       string   `env:"JWT_ISSUER"`
 	PublicURL       string   `env:"PUBLIC_URL"`
 	JWTAudience     string   `env:"JWT_AUDIENCE" envDefault:"default-app"`
@@ -59,7 +61,44 @@ type Config struct {
 	Apps            []string `env:"APPS"`
 	AllowRole       bool     `env:"ALLOW_ROLE_ON_REGISTER"`
 
+	ServiceKey          Secret   `env:"TURKEY_SERVICE_API_KEY"`
+	RequireVerification bool     `env:"REQUIRE_EMAIL_VERIFICATION"`
+	RequireRevokeAuth   bool     `env:"REQUIRE_REVOKE_AUTH"`
+	ResetTTL            Duration `env:"PASSWORD_RESET_TOKEN_TTL" envDefault:"3600"`
+	VerificationTTL     Duration `env:"EMAIL_VERIFICATION_TOKEN_TTL" envDefault:"172800"`
+	CleanupHours        int      `env:"CLEANUP_INTERVAL_HOURS" envDefault:"24"`
+
 	EncryptionSalt Secret `env:"ENCRYPTION_KEY_SALT"`
+
+	EmailService  string `env:"EMAIL_SERVICE"` // mailgun, smtp, mailbox, log, none
+	MailgunKey    Secret `env:"MAILGUN_API_KEY"`
+	MailgunDomain string `env:"MAILGUN_DOMAIN"`
+	MailgunBase   string `env:"MAILGUN_API_BASE"`
+	FromEmail     string `env:"FROM_EMAIL" envDefault:"noreply@localhost"`
+	FromName      string `env:"EMAIL_FROM_NAME"`
+	SMTPHost      string `env:"SMTP_HOST"`
+	SMTPPort      int    `env:"SMTP_PORT"`
+	SMTPSecure    bool   `env:"SMTP_SECURE"`
+	SMTPUser      string `env:"SMTP_USER"`
+	SMTPPassword  Secret `env:"SMTP_PASSWORD"`
+	MailTemplates string `env:"EMAIL_TEMPLATES"` // folder of templates that replace the built-in ones
+
+	RedisURL        Secret       `env:"REDIS_URL"` // limits and lockouts live there when it is set
+	GeneralWindow   Milliseconds `env:"RATE_LIMIT_WINDOW_MS"`
+	GeneralMax      int          `env:"RATE_LIMIT_MAX_REQUESTS"`
+	LoginWindow     Milliseconds `env:"LOGIN_RATE_LIMIT_WINDOW_MS"`
+	LoginMax        int          `env:"LOGIN_RATE_LIMIT_MAX_ATTEMPTS"`
+	MailWindow      Milliseconds `env:"MAIL_RATE_LIMIT_WINDOW_MS"`
+	MailMax         int          `env:"MAIL_RATE_LIMIT_MAX_ATTEMPTS"`
+	RefreshWindow   Milliseconds `env:"REFRESH_RATE_LIMIT_WINDOW_MS"`
+	RefreshMax      int          `env:"REFRESH_RATE_LIMIT_MAX_ATTEMPTS"`
+	RegisterWindow  Milliseconds `env:"REGISTER_RATE_LIMIT_WINDOW_MS"`
+	RegisterMax     int          `env:"REGISTER_RATE_LIMIT_MAX_ATTEMPTS"`
+	AdminWindow     Milliseconds `env:"ADMIN_RATE_LIMIT_WINDOW_MS"`
+	AdminMax        int          `env:"ADMIN_RATE_LIMIT_MAX_ATTEMPTS"`
+	APILimitEnabled *bool        `env:"API_RATE_LIMIT_ENABLED"` // default: in production
+	APIWindow       Milliseconds `env:"API_RATE_LIMIT_WINDOW_MS"`
+	APIMax          int          `env:"API_RATE_LIMIT_MAX_REQUESTS"`
 
 	Origins       []string     `env:"ALLOWED_ORIGINS"`
 	MoreOrigins   []string     `env:"CORS_ORIGINS"`
@@ -84,6 +123,8 @@ type Config struct {
 // aliases maps further accepted names to the canonical one, which wins.
 var aliases = map[string]string{
 	"DB_MIN_CONNECTIONS": "DB_POOL_MIN", "DB_MAX_CONNECTIONS": "DB_POOL_MAX", "DB_POOL_SIZE": "DB_POOL_MAX",
+	"EMAIL_FROM": "FROM_EMAIL", "SMTP_PASS": "SMTP_PASSWORD", "GENERAL_RATE_LIMIT_WINDOW_MS": "RATE_LIMIT_WINDOW_MS",
+	"GENERAL_RATE_LIMIT_MAX_ATTEMPTS": "RATE_LIMIT_MAX_REQUESTS", "RATE_LIMIT_REQUESTS": "API_RATE_LIMIT_MAX_REQUESTS",
 	"KEY_ENCRYPTION_SECRET": "JWT_SECRET", "ACCESS_TOKEN_TTL": "JWT_ACCESS_EXPIRES_IN",
 	"REFRESH_TOKEN_TTL": "JWT_REFRESH_EXPIRES_IN", "ALLOWED_APPS": "APPS",
 }
@@ -268,7 +309,7 @@ func (c *Config) fill() {
 	}
 	c.LogLevel = or(strings.ToLower(c.LogLevel), map[bool]string{true: "info", false: "debug"}[c.Production()])
 	c.LogFormat = or(strings.ToLower(c.LogFormat), map[bool]string{true: "json", false: "pretty"}[c.Production()])
-	if c.JWTSecret == "" {
+	if c.JWTSecret == "" && c.Production() { // elsewhere a secret made at the first start comes before it
 		c.JWTSecret = c.EncryptionSalt // each derives its keys for its own purpose
 	}
 }
@@ -315,6 +356,9 @@ func (c *Config) check() (problems []string) {
 	if c.JWTAlgorithm != "ES256" {
 		add("JWT_ALGORITHM: only ES256 is supported; remove the variable")
 	}
+	if c.CleanupHours < 1 {
+		add("CLEANUP_INTERVAL_HOURS: at least 1")
+	}
 	if c.PoolMax < 2 {
 		add("DB_POOL_MAX: at least 2 connections are needed")
 	}
@@ -339,7 +383,7 @@ func (c *Config) check() (problems []string) {
 	if c.LogFormat != "json" && c.LogFormat != "pretty" {
 		add("LOG_FORMAT: expected json or pretty")
 	}
-	for name, u := range map[string]Secret{"DATABASE_URL": c.DatabaseURL, "DATABASE_ADMIN_URL": c.DatabaseAdminURL} {
+	for name, u := range map[string]Secret{"DATABASE_URL": c.DatabaseURL, "DATABASE_ADMIN_URL": c.DatabaseAdminURL, "DATABASE_DIRECT_URL": c.DirectURL} {
 		problems = append(problems, c.checkDatabaseURL(name, u)...)
 	}
 	if c.Production() {

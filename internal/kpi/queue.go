@@ -3,7 +3,6 @@ package kpi
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,11 +10,11 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"turkey/internal/connector"
 	"turkey/internal/db"
 	"turkey/internal/kpi/kpidb"
+	"turkey/internal/queue"
 )
 
 // Credentials is what the pipeline needs of the vault: a credential, opened for a purpose that is audited.
@@ -32,7 +31,7 @@ type Config struct {
 	Connectors  *connector.Set
 	Zone        string // IANA zone of dates when a source's own is not known yet
 	MaxAttempts int    // attempts of a run, the first included
-	Workers     int    // runs at once in this process
+	Queue       *queue.Queue
 }
 
 // Service is the pipeline: routes, dispatcher and workers.
@@ -45,7 +44,7 @@ type Service struct {
 	connectors  *connector.Set
 	zone        string
 	maxAttempts int
-	queue       *river.Client[pgx.Tx]
+	queue       *queue.Queue
 	kick        chan struct{} // a run was created in this process
 	stopped     sync.WaitGroup
 	stop        context.CancelFunc
@@ -58,48 +57,23 @@ const (
 )
 
 // New makes the pipeline; nothing runs before Start.
-func New(cfg Config) (*Service, error) {
+func New(cfg Config) *Service {
 	s := &Service{db: cfg.DB, log: cfg.Log, now: cfg.Now, q: kpidb.New(), credentials: cfg.Credentials, connectors: cfg.Connectors,
-		zone: cfg.Zone, maxAttempts: cfg.MaxAttempts, kick: make(chan struct{}, 1)}
-	workers := river.NewWorkers()
-	river.AddWorker(workers, &worker{service: s})
-	var err error
-	s.queue, err = river.NewClient(riverpgxv5.New(cfg.DB.Pool()), &river.Config{
-		Schema:               db.RiverSchema,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: cfg.Workers}},
-		Workers:              workers,
-		FetchCooldown:        10 * time.Millisecond, // the default of 100 ms would cap the queue at MaxWorkers × 10 jobs/s
-		JobTimeout:           runDeadline,
-		RescueStuckJobsAfter: runDeadline + 30*time.Second,
-		Logger:               slog.New(quiet{cfg.Log.Handler()}),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("job queue: %w", err)
-	}
-	return s, nil
+		zone: cfg.Zone, maxAttempts: cfg.MaxAttempts, queue: cfg.Queue, kick: make(chan struct{}, 1)}
+	queue.Register(cfg.Queue, &worker{service: s})
+	return s
 }
 
-// Start begins to work runs.
-func (s *Service) Start(ctx context.Context) error {
-	if err := s.queue.Start(ctx); err != nil {
-		return fmt.Errorf("start job queue: %w", err)
-	}
+// Start begins to hand due runs to the queue.
+func (s *Service) Start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(ctx)
 	s.stopped.Go(func() { s.dispatchLoop(ctx) })
-	return nil
 }
 
-// Stop lets runs in flight finish until ctx is done, then cancels them; a cancelled run is taken up again by the next
-// process that works the queue.
-func (s *Service) Stop(ctx context.Context) error {
+// Stop ends the dispatch; the queue itself is stopped by its owner.
+func (s *Service) Stop() {
 	s.stop()
 	s.stopped.Wait()
-	if err := s.queue.Stop(ctx); err == nil {
-		return nil
-	}
-	cancelled, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
-	return s.queue.StopAndCancel(cancelled)
 }
 
 func (s *Service) dispatchLoop(ctx context.Context) {
@@ -137,8 +111,8 @@ func (s *Service) dispatch(ctx context.Context) (n int, err error) {
 			ids[i] = d.ID
 			jobs[i] = river.InsertManyParams{Args: runArgs{Run: d.ID, User: d.UserUuid}}
 		}
-		if _, err := s.queue.InsertManyFastTx(ctx, tx, jobs); err != nil {
-			return fmt.Errorf("enqueue: %w", err)
+		if err := s.queue.InsertTx(ctx, tx, jobs...); err != nil {
+			return err
 		}
 		return s.q.MarkEnqueuedSystem(ctx, tx, ids)
 	})
@@ -176,11 +150,4 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 		w.service.wake() // the next run of this user and service may follow
 	}
 	return err
-}
-
-// quiet lets only warnings of the queue library through.
-type quiet struct{ slog.Handler }
-
-func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
-	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
 }

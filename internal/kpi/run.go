@@ -51,7 +51,6 @@ type Result struct {
 const (
 	leaseTTL      = 90 * time.Second
 	writeDeadline = 60 * time.Second
-	runDeadline   = 2 * time.Minute
 )
 
 // execute plays one attempt of a run. A nil error means that the run has reached a state that stays; a *failure with

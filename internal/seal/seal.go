@@ -45,6 +45,11 @@ func New(secret []byte, purpose string) (*Box, error) {
 	return &Box{aead: aead, id: hex.EncodeToString(id)}, nil
 }
 
+// Key derives 32 bytes for another use of the secret than sealing.
+func Key(secret []byte, purpose string) ([]byte, error) {
+	return hkdf.Key(sha256.New, secret, nil, "turkey/"+purpose, 32)
+}
+
 // ID names the key without telling anything about it: equal secrets and purposes have equal ids.
 func (b *Box) ID() string { return b.id }
 

@@ -138,6 +138,23 @@ func TestIDsNameASecretForOnePurpose(t *testing.T) {
 	}
 }
 
+func TestDerivedKeysBelongToASecretAndAPurpose(t *testing.T) {
+	t.Parallel()
+	key := func(secret, purpose string) string {
+		k, err := seal.Key([]byte(secret), purpose)
+		if err != nil || len(k) != 32 {
+			t.Fatalf("%d bytes, %v", len(k), err)
+		}
+		return string(k)
+	}
+	if key("secret", "purpose") != key("secret", "purpose") {
+		t.Error("a key changes")
+	}
+	if key("secret", "purpose") == key("secret", "purpose2") || key("secret", "purpose") == key("secret2", "purpose") {
+		t.Error("two purposes or secrets have one key")
+	}
+}
+
 func FuzzDecrypt(f *testing.F) {
 	b := box(f, "secret", "purpose")
 	genuine := encrypt(f, b, []byte("plain"), []byte("place"))

@@ -91,6 +91,17 @@ func (q *Queries) AppsSystem(ctx context.Context, db DBTX) ([]string, error) {
 	return items, nil
 }
 
+const clockSystem = `-- name: ClockSystem :one
+SELECT clock_timestamp()::timestamptz
+`
+
+func (q *Queries) ClockSystem(ctx context.Context, db DBTX) (time.Time, error) {
+	row := db.QueryRow(ctx, clockSystem)
+	var column_1 time.Time
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const consumeEmailToken = `-- name: ConsumeEmailToken :one
 UPDATE email_tokens SET used_at = now()
 WHERE token_hash = $1 AND type = $2 AND used_at IS NULL AND expires_at > $3
@@ -334,27 +345,36 @@ func (q *Queries) EnsureAppSystem(ctx context.Context, db DBTX, iD string, name 
 	return err
 }
 
+const insertKeySystem = `-- name: InsertKeySystem :exec
+INSERT INTO keys (kid, public_pem, private_pem, created_at, signs_from)
+VALUES ($1, $2, $3, $4, $5)
+`
+
+type InsertKeySystemParams struct {
+	Kid        string
+	PublicPem  string
+	PrivatePem string
+	CreatedAt  time.Time
+	SignsFrom  *time.Time
+}
+
+func (q *Queries) InsertKeySystem(ctx context.Context, db DBTX, arg InsertKeySystemParams) error {
+	_, err := db.Exec(ctx, insertKeySystem,
+		arg.Kid,
+		arg.PublicPem,
+		arg.PrivatePem,
+		arg.CreatedAt,
+		arg.SignsFrom,
+	)
+	return err
+}
+
 const insertSecretSystem = `-- name: InsertSecretSystem :exec
 INSERT INTO server_secrets (name, sealed) VALUES ($1, $2)
 `
 
 func (q *Queries) InsertSecretSystem(ctx context.Context, db DBTX, name string, sealed []byte) error {
 	_, err := db.Exec(ctx, insertSecretSystem, name, sealed)
-	return err
-}
-
-const insertSigningKeySystem = `-- name: InsertSigningKeySystem :exec
-INSERT INTO keys (kid, public_pem, private_pem) VALUES ($1, $2, $3)
-`
-
-type InsertSigningKeySystemParams struct {
-	Kid        string
-	PublicPem  string
-	PrivatePem string
-}
-
-func (q *Queries) InsertSigningKeySystem(ctx context.Context, db DBTX, arg InsertSigningKeySystemParams) error {
-	_, err := db.Exec(ctx, insertSigningKeySystem, arg.Kid, arg.PublicPem, arg.PrivatePem)
 	return err
 }
 
@@ -387,6 +407,58 @@ func (q *Queries) IssueEmailToken(ctx context.Context, db DBTX, arg IssueEmailTo
 		arg.ExpiresAt,
 	)
 	return err
+}
+
+const keysSystem = `-- name: KeysSystem :many
+
+SELECT kid, public_pem, private_pem, created_at, signs_from, retired_at, is_active,
+    (SELECT coalesce(max(a.access_ttl), 0) FROM apps a)::integer AS app_ttl
+FROM keys
+WHERE $1::boolean OR (is_active AND retired_at IS NULL) OR retired_at > $2::timestamptz
+ORDER BY created_at DESC, kid
+`
+
+type KeysSystemRow struct {
+	Kid        string
+	PublicPem  string
+	PrivatePem string
+	CreatedAt  time.Time
+	SignsFrom  *time.Time
+	RetiredAt  *time.Time
+	IsActive   bool
+	AppTtl     int32
+}
+
+// Signing keys and server secrets (keys.go).
+// Newest first: what is published, with room for servers' clocks, or everything. app_ttl is the longest life, in seconds,
+// that an app gives its access tokens.
+func (q *Queries) KeysSystem(ctx context.Context, db DBTX, everything bool, retiredAfter time.Time) ([]KeysSystemRow, error) {
+	rows, err := db.Query(ctx, keysSystem, everything, retiredAfter)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []KeysSystemRow
+	for rows.Next() {
+		var i KeysSystemRow
+		if err := rows.Scan(
+			&i.Kid,
+			&i.PublicPem,
+			&i.PrivatePem,
+			&i.CreatedAt,
+			&i.SignsFrom,
+			&i.RetiredAt,
+			&i.IsActive,
+			&i.AppTtl,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const listSessions = `-- name: ListSessions :many
@@ -478,16 +550,35 @@ func (q *Queries) LiveEventsSystem(ctx context.Context, db DBTX) ([]LiveEventsSy
 	return items, nil
 }
 
+const liveSessionOwner = `-- name: LiveSessionOwner :one
+SELECT s.user_id, s.app_id FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND u.token_version = s.token_version
+`
+
+type LiveSessionOwnerRow struct {
+	UserID uuid.UUID
+	AppID  string
+}
+
+func (q *Queries) LiveSessionOwner(ctx context.Context, db DBTX, sessionID uuid.UUID) (LiveSessionOwnerRow, error) {
+	row := db.QueryRow(ctx, liveSessionOwner, sessionID)
+	var i LiveSessionOwnerRow
+	err := row.Scan(&i.UserID, &i.AppID)
+	return i, err
+}
+
 const liveUser = `-- name: LiveUser :one
 SELECT u.email, u.role, u.status, u.token_version, u.email_verified, u.created_at,
     (EXISTS (SELECT FROM revoked_jti j WHERE j.jti = $1)
-     OR EXISTS (SELECT FROM refresh_tokens s WHERE s.id = $2 AND s.revoked_at IS NOT NULL))::boolean AS revoked
-FROM users u WHERE u.app_id = $3 AND u.id = $4
+     OR EXISTS (SELECT FROM refresh_tokens s WHERE s.id = $2 AND s.revoked_at IS NOT NULL)
+     OR EXISTS (SELECT FROM apps a WHERE a.id = u.app_id AND a.not_before > $3::timestamptz))::boolean AS revoked
+FROM users u WHERE u.app_id = $4 AND u.id = $5
 `
 
 type LiveUserParams struct {
 	Jti       string
 	SessionID uuid.UUID
+	IssuedAt  time.Time
 	AppID     string
 	UserID    uuid.UUID
 }
@@ -502,11 +593,12 @@ type LiveUserRow struct {
 	Revoked       bool
 }
 
-// What a signature cannot know: the user as of now, and whether token or session were revoked. Three primary keys.
+// What a signature cannot know: the user as of now, and whether token, session or app were revoked. Four primary keys.
 func (q *Queries) LiveUser(ctx context.Context, db DBTX, arg LiveUserParams) (LiveUserRow, error) {
 	row := db.QueryRow(ctx, liveUser,
 		arg.Jti,
 		arg.SessionID,
+		arg.IssuedAt,
 		arg.AppID,
 		arg.UserID,
 	)
@@ -552,7 +644,7 @@ const lockKeysSystem = `-- name: LockKeysSystem :exec
 SELECT pg_advisory_xact_lock(7205759403792795)
 `
 
-// Serialises the first start of several servers, so that one key and one secret are made.
+// One at a time makes or changes keys: servers that start together make one key and one secret.
 func (q *Queries) LockKeysSystem(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, lockKeysSystem)
 	return err
@@ -632,6 +724,17 @@ func (q *Queries) MailboxSystem(ctx context.Context, db DBTX, arg MailboxSystemP
 		return nil, err
 	}
 	return items, nil
+}
+
+const openEmailToken = `-- name: OpenEmailToken :one
+SELECT app_id FROM email_tokens WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2
+`
+
+func (q *Queries) OpenEmailToken(ctx context.Context, db DBTX, tokenHash string, now time.Time) (string, error) {
+	row := db.QueryRow(ctx, openEmailToken, tokenHash, now)
+	var app_id string
+	err := row.Scan(&app_id)
+	return app_id, err
 }
 
 const openSession = `-- name: OpenSession :execrows
@@ -958,6 +1061,28 @@ func (q *Queries) RevokeAccess(ctx context.Context, db DBTX, arg RevokeAccessPar
 	return count, err
 }
 
+const rewrapKeysSystem = `-- name: RewrapKeysSystem :exec
+UPDATE keys k SET private_pem = v.pem
+FROM (SELECT unnest($1::text[]) AS kid, unnest($2::text[]) AS pem) v
+WHERE k.kid = v.kid
+`
+
+func (q *Queries) RewrapKeysSystem(ctx context.Context, db DBTX, kids []string, pems []string) error {
+	_, err := db.Exec(ctx, rewrapKeysSystem, kids, pems)
+	return err
+}
+
+const rewrapSecretsSystem = `-- name: RewrapSecretsSystem :exec
+UPDATE server_secrets s SET sealed = v.sealed
+FROM (SELECT unnest($1::text[]) AS name, unnest($2::bytea[]) AS sealed) v
+WHERE s.name = v.name
+`
+
+func (q *Queries) RewrapSecretsSystem(ctx context.Context, db DBTX, names []string, sealed [][]byte) error {
+	_, err := db.Exec(ctx, rewrapSecretsSystem, names, sealed)
+	return err
+}
+
 const rotateSession = `-- name: RotateSession :one
 WITH r AS (
     UPDATE refresh_tokens s SET
@@ -973,42 +1098,43 @@ WITH r AS (
         revoked_reason = CASE WHEN s.generation > $1::integer + 1
                                 OR (s.generation = $1::integer + 1 AND now() - s.rotated_at > $3::interval)
                               THEN 'refresh_reuse_detected' END
-    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS ok
-        FROM users u) v
+    FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS active,
+        u.status = 'active' AND (u.email_verified OR NOT $5::boolean) AS ok FROM users u) v
     WHERE s.id = $4 AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
         AND s.generation >= $1::integer
     RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
-        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.ok
+        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.active, v.ok
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT r.app_id, r.user_id, r.user_id::text,
         CASE WHEN r.revoked_at IS NOT NULL THEN 'refresh_reuse_detected' ELSE 'refresh' END,
-        $5, $6, $7
+        $6, $7, $8
     FROM r WHERE r.revoked_at IS NOT NULL OR (r.ok AND r.rotated)
 ), e AS (
     INSERT INTO revocation_events (app_id, kind, subject, expires_at)
-    SELECT r.app_id, 'session', r.id::text, now() + $8::interval FROM r WHERE r.revoked_at IS NOT NULL
+    SELECT r.app_id, 'session', r.id::text, now() + $9::interval FROM r WHERE r.revoked_at IS NOT NULL
 ), m AS (
     INSERT INTO mails (app_id, user_id, kind, recipient, data)
-    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', $5, 'userAgent', $6)
+    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', $6, 'userAgent', $7)
     FROM r WHERE r.revoked_at IS NOT NULL
     RETURNING id
 )
 SELECT r.user_id, r.email_verified, coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
-    (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.ok THEN 'inactive' ELSE 'ok' END)::text AS outcome
+    (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.active THEN 'inactive' WHEN NOT r.ok THEN 'unverified' ELSE 'ok' END)::text AS outcome
 FROM r
 `
 
 type RotateSessionParams struct {
-	Generation int32
-	Lifetime   time.Duration
-	Grace      time.Duration
-	SessionID  uuid.UUID
-	Ip         *string
-	UserAgent  *string
-	Meta       *string
-	EventLife  time.Duration
+	Generation   int32
+	Lifetime     time.Duration
+	Grace        time.Duration
+	SessionID    uuid.UUID
+	VerifiedOnly bool
+	Ip           *string
+	UserAgent    *string
+	Meta         *string
+	EventLife    time.Duration
 }
 
 type RotateSessionRow struct {
@@ -1032,6 +1158,7 @@ func (q *Queries) RotateSession(ctx context.Context, db DBTX, arg RotateSessionP
 		arg.Lifetime,
 		arg.Grace,
 		arg.SessionID,
+		arg.VerifiedOnly,
 		arg.Ip,
 		arg.UserAgent,
 		arg.Meta,
@@ -1052,15 +1179,48 @@ func (q *Queries) RotateSession(ctx context.Context, db DBTX, arg RotateSessionP
 	return i, err
 }
 
-const secretSystem = `-- name: SecretSystem :one
-SELECT sealed FROM server_secrets WHERE name = $1
+const scheduleKeysSystem = `-- name: ScheduleKeysSystem :exec
+UPDATE keys k SET
+    signs_from = (v.life ->> 'signs_from')::timestamptz,
+    retired_at = (v.life ->> 'retired_at')::timestamptz,
+    is_active  = v.life ->> 'retired_at' IS NULL
+FROM (SELECT jsonb_array_elements($1::jsonb) AS life) v
+WHERE k.kid = v.life ->> 'kid'
 `
 
-func (q *Queries) SecretSystem(ctx context.Context, db DBTX, name string) ([]byte, error) {
-	row := db.QueryRow(ctx, secretSystem, name)
-	var sealed []byte
-	err := row.Scan(&sealed)
-	return sealed, err
+// lives is a list of {"kid", "signs_from", "retired_at"}.
+func (q *Queries) ScheduleKeysSystem(ctx context.Context, db DBTX, lives json.RawMessage) error {
+	_, err := db.Exec(ctx, scheduleKeysSystem, lives)
+	return err
+}
+
+const secretsSystem = `-- name: SecretsSystem :many
+SELECT name, sealed FROM server_secrets
+`
+
+type SecretsSystemRow struct {
+	Name   string
+	Sealed []byte
+}
+
+func (q *Queries) SecretsSystem(ctx context.Context, db DBTX) ([]SecretsSystemRow, error) {
+	rows, err := db.Query(ctx, secretsSystem)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SecretsSystemRow
+	for rows.Next() {
+		var i SecretsSystemRow
+		if err := rows.Scan(&i.Name, &i.Sealed); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const sessionOwner = `-- name: SessionOwner :one
@@ -1190,42 +1350,6 @@ func (q *Queries) SetVerified(ctx context.Context, db DBTX, arg SetVerifiedParam
 	var email string
 	err := row.Scan(&email)
 	return email, err
-}
-
-const signingKeysSystem = `-- name: SigningKeysSystem :many
-SELECT kid, public_pem, private_pem, created_at FROM keys WHERE is_active ORDER BY created_at DESC, kid
-`
-
-type SigningKeysSystemRow struct {
-	Kid        string
-	PublicPem  string
-	PrivatePem string
-	CreatedAt  time.Time
-}
-
-func (q *Queries) SigningKeysSystem(ctx context.Context, db DBTX) ([]SigningKeysSystemRow, error) {
-	rows, err := db.Query(ctx, signingKeysSystem)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []SigningKeysSystemRow
-	for rows.Next() {
-		var i SigningKeysSystemRow
-		if err := rows.Scan(
-			&i.Kid,
-			&i.PublicPem,
-			&i.PrivatePem,
-			&i.CreatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const takeMailSystem = `-- name: TakeMailSystem :one

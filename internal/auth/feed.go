@@ -1,0 +1,236 @@
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"turkey/internal/db"
+)
+
+// revocations is what ends access tokens before they expire, in memory: a snapshot of revocation_events, kept current by
+// notifications. It answers without a query; when it may be out of date it says so, and the caller asks PostgreSQL.
+type revocations struct {
+	mu       sync.RWMutex
+	tokens   map[string]time.Time // jti → when the entry is of no more use
+	sessions map[uuid.UUID]time.Time
+	users    map[uuid.UUID]userEnd
+	apps     map[string]time.Time // app → tokens issued before are void
+	seen     time.Time            // the feed was known to be current
+}
+
+type userEnd struct {
+	version int32 // tokens of an older token_version are void
+	until   time.Time
+}
+
+// feedBound is how long after its last sign of life the feed is trusted. Signs come every second.
+const feedBound = 3 * time.Second
+
+func newRevocations() *revocations {
+	r := &revocations{}
+	r.reset()
+	return r
+}
+
+func (r *revocations) reset() {
+	r.tokens, r.sessions = map[string]time.Time{}, map[uuid.UUID]time.Time{}
+	r.users, r.apps = map[uuid.UUID]userEnd{}, map[string]time.Time{}
+}
+
+// event is a row of revocation_events as the trigger sends it.
+type event struct {
+	AppID     string       `json:"app_id"`
+	Kind      string       `json:"kind"`
+	Subject   string       `json:"subject"`
+	Version   *int32       `json:"version"`
+	NotBefore *pgTimestamp `json:"not_before"`
+	ExpiresAt pgTimestamp  `json:"expires_at"`
+}
+
+// pgTimestamp is a timestamptz in the JSON of PostgreSQL: RFC 3339, whose offset may lack its minutes.
+type pgTimestamp struct{ time.Time }
+
+func (t *pgTimestamp) UnmarshalJSON(b []byte) error {
+	text, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999-07"} {
+		if t.Time, err = time.Parse(layout, text); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (r *revocations) apply(e event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.put(e)
+}
+
+func (r *revocations) put(e event) {
+	switch e.Kind {
+	case "jti":
+		r.tokens[e.Subject] = e.ExpiresAt.Time
+	case "session":
+		if id, err := uuid.Parse(e.Subject); err == nil {
+			r.sessions[id] = e.ExpiresAt.Time
+		}
+	case "user":
+		id, err := uuid.Parse(e.Subject)
+		if err == nil && e.Version != nil && *e.Version >= r.users[id].version {
+			r.users[id] = userEnd{*e.Version, e.ExpiresAt.Time}
+		}
+	case "app":
+		if e.NotBefore != nil && e.NotBefore.After(r.apps[e.Subject]) {
+			r.apps[e.Subject] = e.NotBefore.Time
+		}
+	}
+}
+
+// replace takes a whole snapshot.
+func (r *revocations) replace(all []event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reset()
+	for _, e := range all {
+		r.put(e)
+	}
+}
+
+func (r *revocations) alive(now time.Time) {
+	r.mu.Lock()
+	r.seen = now
+	r.mu.Unlock()
+}
+
+// age is the time since the feed was last known to be current.
+func (r *revocations) age(now time.Time) time.Duration {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return now.Sub(r.seen)
+}
+
+// check says whether a token was ended; current is false when the feed may not know.
+func (r *revocations) check(c Claims, now time.Time) (ended error, current bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if now.Sub(r.seen) > feedBound {
+		return nil, false
+	}
+	_, token := r.tokens[c.ID]
+	_, session := r.sessions[c.SessionID]
+	switch {
+	case r.users[c.Subject].version > c.TokenVersion:
+		return errTokenVersion, true
+	case token, session:
+		return errTokenRevoked, true
+	case time.Unix(c.IssuedAt, 0).Before(r.apps[c.Audience]):
+		return errTokenRevoked, true
+	}
+	return nil, true
+}
+
+// forget drops what can end nothing any more.
+func (r *revocations) forget(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for k, until := range r.tokens {
+		if until.Before(now) {
+			delete(r.tokens, k)
+		}
+	}
+	for k, until := range r.sessions {
+		if until.Before(now) {
+			delete(r.sessions, k)
+		}
+	}
+	for k, end := range r.users {
+		if end.until.Before(now) {
+			delete(r.users, k)
+		}
+	}
+}
+
+// Channels of PostgreSQL that the server follows (triggers of the first migration).
+const (
+	channelRevocations = "turkey_revocations"
+	channelApps        = "turkey_apps"
+	channelKeys        = "turkey_keys"
+)
+
+// Follow keeps revocations, apps and signing keys current until ctx is done. directURL must not lead through a pooler in
+// transaction mode; where there is no other way, "" makes the server ask PostgreSQL per request instead.
+func (s *Service) Follow(ctx context.Context, directURL string) {
+	tick := time.NewTicker(30 * time.Second)
+	defer tick.Stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if directURL == "" {
+			return
+		}
+		l := db.Listener{URL: directURL, Log: s.cfg.Log, Channels: []string{channelRevocations, channelApps, channelKeys},
+			Connected: s.snapshot, Notified: s.notified, Alive: func() { s.revoked.alive(time.Now()) }}
+		l.Run(ctx)
+	}()
+	for {
+		select {
+		case <-ctx.Done():
+			<-done
+			return
+		case <-tick.C:
+			s.revoked.forget(time.Now())
+			if err := s.reloadKeys(ctx); err != nil && ctx.Err() == nil {
+				s.cfg.Log.WarnContext(ctx, "signing keys not read again; going on with those in memory", "error", err)
+			}
+		}
+	}
+}
+
+// snapshot reads everything that may have been missed.
+func (s *Service) snapshot(ctx context.Context) error {
+	rows, err := s.q.LiveEventsSystem(ctx, s.cfg.DB.In(db.System()))
+	if err != nil {
+		return fmt.Errorf("read revocations: %w", err)
+	}
+	all := make([]event, len(rows))
+	for i, r := range rows {
+		all[i] = event{AppID: r.AppID, Kind: r.Kind, Subject: r.Subject, Version: r.Version, ExpiresAt: pgTimestamp{r.ExpiresAt}}
+		if r.NotBefore != nil {
+			all[i].NotBefore = &pgTimestamp{*r.NotBefore}
+		}
+	}
+	s.revoked.replace(all)
+	s.apps.clear()
+	s.origins.clear()
+	return s.reloadKeys(ctx)
+}
+
+func (s *Service) notified(channel, payload string) {
+	switch channel {
+	case channelRevocations:
+		var e event
+		if err := json.NewDecoder(strings.NewReader(payload)).Decode(&e); err != nil {
+			s.cfg.Log.Error("a revocation could not be read; asking PostgreSQL until the next snapshot", "error", err)
+			s.revoked.alive(time.Time{})
+			return
+		}
+		s.revoked.apply(e)
+	case channelApps:
+		s.apps.clear()
+		s.origins.clear()
+	case channelKeys:
+		if err := s.reloadKeys(context.Background()); err != nil {
+			s.cfg.Log.Warn("signing keys not read again; going on with those in memory", "error", err)
+		}
+	}
+}

@@ -1,0 +1,309 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"turkey/internal/fault"
+)
+
+func (s *Service) mountSessions(api huma.API) {
+	register := operation(http.MethodPost, "/v1/auth/register", "register", "Authentication", "Create an account",
+		"Creates a user in an app and signs in. The same e-mail may exist in several apps: those are different people. Where the address "+
+			"has to be verified first, there are no tokens in the answer.")
+	register.DefaultStatus = http.StatusCreated
+	huma.Register(api, register, s.handleRegister)
+	huma.Register(api, operation(http.MethodPost, "/v1/auth/login", "login", "Authentication", "Sign in",
+		"Checks a password and opens a session. Unknown user and wrong password get the same answer, in the same time."), s.handleLogin)
+	huma.Register(api, operation(http.MethodPost, "/v1/auth/refresh", "refresh", "Authentication", "Renew the tokens",
+		"Rotates the refresh token. For a grace of 30 seconds the previous one returns the same successor, so tabs and lost responses "+
+			"never end a session; later it revokes the session."), s.handleRefresh)
+	huma.Register(api, operation(http.MethodPost, "/v1/auth/logout", "logout", "Authentication", "Sign out",
+		"Ends the session of a refresh token, or of an access token, which is revoked as well."), s.handleLogout)
+	huma.Register(api, operation(http.MethodPost, "/v1/auth/logout-all", "logoutAll", "Authentication", "Sign out everywhere",
+		"Ends all sessions and access tokens of the token's user."), s.handleLogoutAll)
+}
+
+// Names of the session cookie: the prefix makes browsers insist on Secure, Path=/ and no Domain, which http://localhost
+// cannot give.
+const (
+	secureCookie = "__Host-turkey_refresh"
+	plainCookie  = "turkey_refresh"
+)
+
+// cookieName is the cookie's, by whether this server is reached over TLS.
+func (s *Service) cookieName() string {
+	if strings.HasPrefix(s.cfg.PublicURL, "https://") {
+		return secureCookie
+	}
+	return plainCookie
+}
+
+func (s *Service) sessionCookie(token string, life time.Duration) *http.Cookie {
+	c := &http.Cookie{Name: s.cookieName(), Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: s.cookieName() == secureCookie, MaxAge: int(life / time.Second)}
+	if token == "" {
+		c.MaxAge = -1
+	}
+	return c
+}
+
+// cookieCall refuses a call in cookie mode from a page of another origin: the browser adds the cookie by itself.
+func (s *Service) cookieCall(origin string) error {
+	if origin != "" && s.AllowsOrigin(origin) {
+		return nil
+	}
+	return fault.New(fault.Forbidden, "forbidden", "Calls with the session cookie need the Origin of an allowed page")
+}
+
+func cookieMode(mode *string) bool { return mode != nil && *mode == "cookie" }
+
+func checkMode(mode *string) []fault.Field {
+	if mode == nil || *mode == "cookie" || *mode == "token" {
+		return nil
+	}
+	return []fault.Field{{Name: "mode", Message: `Mode must be "token" or "cookie"`, Code: "invalid_enum_value"}}
+}
+
+type registerBody struct {
+	Email    string  `json:"email" doc:"Trimmed and lower-cased" example:"ada@example.com"`
+	Password string  `json:"password" doc:"8 to 128 characters with upper and lower case, a digit and a special character, unless the app says otherwise"`
+	Role     *string `json:"role,omitempty" enum:"user,admin" doc:"Refused unless ALLOW_ROLE_ON_REGISTER is set"`
+	AppID    *string `json:"appId,omitempty" doc:"Default: the default app" example:"marketing-site"`
+	Mode     *string `json:"mode,omitempty" enum:"token,cookie" doc:"cookie: the refresh token comes as an HttpOnly cookie instead"`
+}
+
+// Validate brings the e-mail into normal form and lists every broken rule that holds for all apps.
+func (b *registerBody) Validate() []fault.Field {
+	b.Email = normalEmail(b.Email)
+	broken := append(checkEmail(b.Email), anyPolicy.check("password", b.Password)...)
+	if b.Role != nil && *b.Role != "user" && *b.Role != "admin" {
+		broken = append(broken, fault.Field{Name: "role", Message: `Role must be either "user" or "admin"`, Code: "invalid_enum_value"})
+	}
+	return append(append(broken, checkAppID(b.AppID)...), checkMode(b.Mode)...)
+}
+
+type loginBody struct {
+	Email    string  `json:"email" example:"ada@example.com"`
+	Password string  `json:"password"`
+	AppID    *string `json:"appId,omitempty" doc:"Default: the default app"`
+	Mode     *string `json:"mode,omitempty" enum:"token,cookie" doc:"cookie: the refresh token comes as an HttpOnly cookie instead"`
+}
+
+// Validate brings the e-mail into normal form and lists every broken rule.
+func (b *loginBody) Validate() []fault.Field {
+	b.Email = normalEmail(b.Email)
+	broken := append(checkEmail(b.Email), checkGivenPassword("password", b.Password)...)
+	return append(append(broken, checkAppID(b.AppID)...), checkMode(b.Mode)...)
+}
+
+type refreshBody struct {
+	RefreshToken *string `json:"refreshToken,omitempty" doc:"Left out in cookie mode"`
+	AppID        *string `json:"appId,omitempty" doc:"Default: the default app"`
+}
+
+// Validate lists every broken rule; a missing token is for the handler, which knows the cookie.
+func (b *refreshBody) Validate() []fault.Field {
+	var broken []fault.Field
+	if b.RefreshToken != nil {
+		broken = checkRefreshToken(*b.RefreshToken)
+	}
+	return append(broken, checkAppID(b.AppID)...)
+}
+
+type userBrief struct {
+	ID            string `json:"id" format:"uuid"`
+	Email         string `json:"email"`
+	Role          string `json:"role,omitempty" required:"false"`
+	EmailVerified *bool  `json:"emailVerified,omitempty"`
+}
+
+type signedIn struct {
+	User userBrief `json:"user"`
+	*Tokens
+	EmailVerificationRequired bool `json:"emailVerificationRequired,omitempty" doc:"The address has to be verified before the first sign-in"`
+}
+
+type signedInOutput struct {
+	SetCookie []http.Cookie `header:"Set-Cookie"`
+	Body      struct {
+		Data                      signedIn `json:"data"`
+		EmailVerificationRequired bool     `json:"emailVerificationRequired,omitempty" doc:"The same as in data"`
+	}
+}
+
+// withTokens puts the tokens into an answer, the refresh token into the cookie if that was asked for.
+func (s *Service) withTokens(out *signedInOutput, a app, t *Tokens, cookie bool) *signedInOutput {
+	if t != nil && cookie {
+		out.SetCookie = []http.Cookie{*s.sessionCookie(t.RefreshToken, a.refreshTTL)}
+		t.RefreshToken = ""
+	}
+	out.Body.Data.Tokens = t
+	return out
+}
+
+type registerInput struct {
+	Origin string `header:"Origin"`
+	Body   registerBody
+}
+
+func (s *Service) handleRegister(ctx context.Context, in *registerInput) (*signedInOutput, error) {
+	cookie := cookieMode(in.Body.Mode)
+	if cookie {
+		if err := s.cookieCall(in.Origin); err != nil {
+			return nil, err
+		}
+	}
+	a, err := s.app(ctx, value(in.Body.AppID))
+	if err != nil {
+		return nil, err
+	}
+	role := value(in.Body.Role)
+	if role == "" {
+		role = "user"
+	}
+	p, tokens, err := s.register(ctx, a, in.Body.Email, in.Body.Password, role)
+	if err != nil {
+		return nil, err
+	}
+	out := &signedInOutput{}
+	out.Body.Data.User = userBrief{ID: p.id.String(), Email: p.email, Role: p.role, EmailVerified: new(bool)}
+	out.Body.Data.EmailVerificationRequired, out.Body.EmailVerificationRequired = tokens == nil, tokens == nil
+	return s.withTokens(out, a, tokens, cookie), nil
+}
+
+type loginInput struct {
+	Origin string `header:"Origin"`
+	Body   loginBody
+}
+
+func (s *Service) handleLogin(ctx context.Context, in *loginInput) (*signedInOutput, error) {
+	cookie := cookieMode(in.Body.Mode)
+	if cookie {
+		if err := s.cookieCall(in.Origin); err != nil {
+			return nil, err
+		}
+	}
+	a, err := s.app(ctx, value(in.Body.AppID))
+	if err != nil {
+		return nil, err
+	}
+	p, tokens, err := s.login(ctx, a, in.Body.Email, in.Body.Password)
+	if err != nil {
+		return nil, err
+	}
+	out := &signedInOutput{}
+	out.Body.Data.User = userBrief{ID: p.id.String(), Email: p.email, Role: p.role}
+	return s.withTokens(out, a, &tokens, cookie), nil
+}
+
+type refreshInput struct {
+	Origin        string `header:"Origin"`
+	Authorization string `header:"Authorization"`
+	Secure        string `cookie:"__Host-turkey_refresh"`
+	Plain         string `cookie:"turkey_refresh"`
+	Body          *refreshBody
+}
+
+// token finds the refresh token of a call: in the body, else in the cookie, whose use needs an allowed Origin.
+func (s *Service) token(in *refreshInput) (token string, cookie bool, err error) {
+	if in.Body != nil && in.Body.RefreshToken != nil {
+		return *in.Body.RefreshToken, false, nil
+	}
+	token = in.Plain
+	if s.cookieName() == secureCookie {
+		token = in.Secure
+	}
+	if token == "" {
+		return "", false, nil
+	}
+	return token, true, s.cookieCall(in.Origin)
+}
+
+type tokensOutput struct {
+	SetCookie []http.Cookie `header:"Set-Cookie"`
+	Body      struct {
+		Data Tokens `json:"data"`
+	}
+}
+
+func (s *Service) handleRefresh(ctx context.Context, in *refreshInput) (*tokensOutput, error) {
+	token, cookie, err := s.token(in)
+	if err != nil {
+		return nil, err
+	}
+	if token == "" {
+		return nil, invalidRequest.WithFields(required("refreshToken"))
+	}
+	var appID *string
+	if in.Body != nil {
+		appID = in.Body.AppID
+	}
+	a, err := s.app(ctx, value(appID))
+	if err != nil {
+		return nil, err
+	}
+	out := &tokensOutput{}
+	if out.Body.Data, err = s.refresh(ctx, a, token); err != nil {
+		return nil, err
+	}
+	if cookie {
+		out.SetCookie = []http.Cookie{*s.sessionCookie(out.Body.Data.RefreshToken, a.refreshTTL)}
+		out.Body.Data.RefreshToken = ""
+	}
+	return out, nil
+}
+
+type logoutOutput struct {
+	SetCookie []http.Cookie `header:"Set-Cookie"`
+	Body      struct {
+		Message string `json:"message"`
+	}
+}
+
+// leaving finds the token of a call that signs out: body, cookie, or the Bearer token that older SDKs send alone.
+func (s *Service) leaving(in *refreshInput) (token string, cookie bool, err error) {
+	token, cookie, err = s.token(in)
+	if err != nil || token != "" {
+		return token, cookie, err
+	}
+	if token, err = bearer(in.Authorization); err == nil {
+		return token, false, nil
+	}
+	return "", false, invalidRequest.WithFields(required("refreshToken"))
+}
+
+func (s *Service) handleLogout(ctx context.Context, in *refreshInput) (*logoutOutput, error) {
+	token, cookie, err := s.leaving(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.logout(ctx, token); err != nil {
+		return nil, err
+	}
+	return s.loggedOut("Logged out successfully", cookie), nil
+}
+
+func (s *Service) handleLogoutAll(ctx context.Context, in *refreshInput) (*logoutOutput, error) {
+	token, cookie, err := s.leaving(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.logoutAll(ctx, token); err != nil {
+		return nil, err
+	}
+	return s.loggedOut("Logged out from all devices", cookie), nil
+}
+
+func (s *Service) loggedOut(text string, cookie bool) *logoutOutput {
+	out := &logoutOutput{}
+	out.Body.Message = text
+	if cookie {
+		out.SetCookie = []http.Cookie{*s.sessionCookie("", 0)}
+	}
+	return out
+}

@@ -1,0 +1,68 @@
+package auth
+
+import (
+	"context"
+	"net/http"
+	"strings"
+)
+
+// publicCaching lets everybody keep the documents for a while (contract auth-api.md §4).
+const publicCaching = "public, max-age=900, stale-while-revalidate=300"
+
+type documentInput struct {
+	IfNoneMatch string `header:"If-None-Match" doc:"Tag of the copy the caller has"`
+}
+
+type documentOutput struct {
+	Status       int
+	CacheControl string `header:"Cache-Control"`
+	ETag         string `header:"ETag"`
+	ContentType  string `header:"Content-Type"`
+	Body         []byte
+}
+
+// handleJWKS answers from memory, so an outage of the database stops nobody from verifying.
+func (s *Service) handleJWKS(_ context.Context, in *documentInput) (*documentOutput, error) {
+	return s.keyring().jwks.answer(in.IfNoneMatch), nil
+}
+
+func (s *Service) handleDiscovery(_ context.Context, in *documentInput) (*documentOutput, error) {
+	return s.keys.discovery.answer(in.IfNoneMatch), nil
+}
+
+func (d document) answer(ifNoneMatch string) *documentOutput {
+	out := &documentOutput{Status: http.StatusOK, CacheControl: publicCaching, ETag: d.etag, ContentType: "application/json", Body: d.body}
+	if d.matches(ifNoneMatch) {
+		out.Status, out.ContentType, out.Body = http.StatusNotModified, "", nil
+	}
+	return out
+}
+
+// matches compares as If-None-Match asks for (RFC 9110 §13.1.2): weakly, with any of a list.
+func (d document) matches(ifNoneMatch string) bool {
+	for tag := range strings.SplitSeq(ifNoneMatch, ",") { // our tags hold no comma
+		tag = strings.TrimSpace(tag)
+		if tag == "*" || strings.TrimPrefix(tag, "W/") == d.etag {
+			return true
+		}
+	}
+	return false
+}
+
+// metadata is OpenID Connect Discovery 1.0 and RFC 8414 as far as they apply: apps sign their users in with /v1/auth, so
+// there are no OAuth endpoints, response types and ID tokens to tell of.
+type metadata struct {
+	Issuer        string   `json:"issuer"`
+	KeysURL       string   `json:"jwks_uri"`
+	SubjectTypes  []string `json:"subject_types_supported"`
+	Documentation string   `json:"service_documentation"`
+}
+
+// describe makes the metadata document.
+func (s *Service) describe() (err error) {
+	base := strings.TrimRight(s.cfg.Issuer, "/")
+	s.keys.discovery, err = newDocument(metadata{
+		Issuer: s.cfg.Issuer, KeysURL: base + "/.well-known/jwks.json", SubjectTypes: []string{"public"}, Documentation: base + "/docs",
+	})
+	return err
+}

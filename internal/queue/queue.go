@@ -1,0 +1,100 @@
+// Package queue is the job queue of the server: River on PostgreSQL, in a schema of its own. Domains register the jobs
+// they work and insert jobs in their own transactions, so a job exists exactly when what caused it was committed.
+//
+// Job arguments hold ids, never secrets. A job may run again after a crash; its work must bear that.
+package queue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"turkey/internal/db"
+)
+
+// JobTimeout bounds one attempt of a job. A job whose process died is taken up again a little later than this.
+const JobTimeout = 2 * time.Minute
+
+// Queue works jobs and takes new ones.
+type Queue struct {
+	db       *db.DB
+	log      *slog.Logger
+	max      int
+	workers  *river.Workers
+	periodic []*river.PeriodicJob
+	client   *river.Client[pgx.Tx]
+}
+
+// New makes a queue that works at most max jobs at once in this process.
+func New(database *db.DB, log *slog.Logger, max int) *Queue {
+	return &Queue{db: database, log: log, max: max, workers: river.NewWorkers()}
+}
+
+// Register says who works a kind of job. All must be registered before Open.
+func Register[T river.JobArgs](q *Queue, w river.Worker[T]) { river.AddWorker(q.workers, w) }
+
+// Every inserts a job at a fixed interval, and one at the start; over all replicas one process does so.
+func Every[T river.JobArgs](q *Queue, interval time.Duration, args T) {
+	q.periodic = append(q.periodic, river.NewPeriodicJob(river.PeriodicInterval(interval),
+		func() (river.JobArgs, *river.InsertOpts) {
+			return args, &river.InsertOpts{UniqueOpts: river.UniqueOpts{ByPeriod: min(interval, time.Hour)}}
+		}, &river.PeriodicJobOpts{RunOnStart: true}))
+}
+
+// Open lets jobs be inserted.
+func (q *Queue) Open() error {
+	client, err := river.NewClient(riverpgxv5.New(q.db.Pool()), &river.Config{
+		Schema:               db.RiverSchema,
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.max}},
+		Workers:              q.workers,
+		PeriodicJobs:         q.periodic,
+		FetchCooldown:        10 * time.Millisecond, // the default of 100 ms would cap the queue at max × 10 jobs/s
+		JobTimeout:           JobTimeout,
+		RescueStuckJobsAfter: JobTimeout + 30*time.Second,
+		Logger:               slog.New(quiet{q.log.Handler()}),
+	})
+	if err != nil {
+		return fmt.Errorf("job queue: %w", err)
+	}
+	q.client = client
+	return nil
+}
+
+// InsertTx adds jobs in the transaction of what causes them.
+func (q *Queue) InsertTx(ctx context.Context, tx pgx.Tx, jobs ...river.InsertManyParams) error {
+	if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	return nil
+}
+
+// Start begins to work jobs.
+func (q *Queue) Start(ctx context.Context) error {
+	if err := q.client.Start(ctx); err != nil {
+		return fmt.Errorf("start job queue: %w", err)
+	}
+	return nil
+}
+
+// Stop lets jobs in flight finish until ctx is done, then cancels them; a cancelled job is taken up again by the next
+// process that works the queue.
+func (q *Queue) Stop(ctx context.Context) error {
+	if err := q.client.Stop(ctx); err == nil {
+		return nil
+	}
+	cancelled, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	return q.client.StopAndCancel(cancelled)
+}
+
+// quiet lets only warnings of the library through.
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
+}
