@@ -168,8 +168,8 @@ func (s *Service) parseRefresh(token string) (session uuid.UUID, generation int3
 		return uuid.Nil, 0, false
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
-	if err != nil || !hmac.Equal([]byte(token), []byte(s.refreshToken(session, int32(n)))) { //nolint:gosec // 31 bits fit
+	if err != nil || !hmac.Equal([]byte(token), []byte(s.refreshToken(session, int32(n)))) {
 		return uuid.Nil, 0, false
 	}
-	return session, int32(n), true //nolint:gosec // 31 bits fit
+	return session, int32(n), true
 }

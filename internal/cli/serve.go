@@ -106,6 +106,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		Ping: database.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: limits.Redis()})
 	srv.Use(limits.Layer(srv.WriteError))
 	users.Mount(srv.API())
+	users.MountPages(srv)
 
 	stopPipeline := func() {}
 	if cfg.EncryptionSalt == "" {

@@ -263,6 +263,9 @@ func parseProblems(err error) (problems []string) {
 }
 
 func expected(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	switch {
 	case t == reflect.TypeFor[Duration]():
 		return "a length of time such as 90s, 15m, 12h or 7d"

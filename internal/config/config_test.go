@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -99,6 +100,10 @@ func TestProductionGuidesVariablesStartAServer(t *testing.T) {
 		time.Duration(c.AccessTTL) != 15*time.Minute || time.Duration(c.RefreshTTL) != 7*24*time.Hour {
 		t.Errorf("settings: %+v", c)
 	}
+	if c.MailgunKey != "your-mailgun-api-key" || c.MailgunDomain != "mg.yourdomain.com" || c.FromEmail != "noreply@yourdomain.com" ||
+		c.CleanupHours != 24 || time.Duration(c.GeneralWindow) != 15*time.Minute || c.GeneralMax != 100 {
+		t.Errorf("settings: %+v", c)
+	}
 	if got, want := c.AllowedOrigins(), []string{"https://app1.yourdomain.com", "https://app2.yourdomain.com", "https://app3.yourdomain.com"}; !slices.Equal(got, want) {
 		t.Errorf("origins %q", got)
 	}
@@ -125,8 +130,8 @@ func TestCredentialGuidesVariablesStartAServer(t *testing.T) {
 	if pg.Host != "localhost" || pg.Port != 5433 || pg.Database != "kpi_etl" || pg.User != "postgres" || pg.Password != password {
 		t.Errorf("the composed address names %s:%d/%s as %s", pg.Host, pg.Port, pg.Database, pg.User)
 	}
-	if c.JWTSecret != c.EncryptionSalt {
-		t.Error("without JWT_SECRET the salt does not stand in")
+	if c.JWTSecret != "" {
+		t.Error("outside production the salt stands in for JWT_SECRET, where a secret made at the first start should")
 	}
 }
 
@@ -209,6 +214,11 @@ func TestAliasesStandInAndTheCanonicalNameWins(t *testing.T) {
 		{"REFRESH_TOKEN_TTL", map[string]string{"REFRESH_TOKEN_TTL": "7776000"}, func(c *Config) bool { return time.Duration(c.RefreshTTL) == 90*24*time.Hour }},
 		{"KEY_ENCRYPTION_SECRET", map[string]string{"KEY_ENCRYPTION_SECRET": one}, func(c *Config) bool { return c.JWTSecret == one }},
 		{"JWT_SECRET over it", map[string]string{"KEY_ENCRYPTION_SECRET": one, "JWT_SECRET": two}, func(c *Config) bool { return c.JWTSecret == two }},
+		{"EMAIL_FROM", map[string]string{"EMAIL_FROM": "a@b.example"}, func(c *Config) bool { return c.FromEmail == "a@b.example" }},
+		{"SMTP_PASS", map[string]string{"SMTP_PASS": one}, func(c *Config) bool { return c.SMTPPassword == one }},
+		{"GENERAL_RATE_LIMIT_…", map[string]string{"GENERAL_RATE_LIMIT_WINDOW_MS": "5", "GENERAL_RATE_LIMIT_MAX_ATTEMPTS": "6"},
+			func(c *Config) bool { return time.Duration(c.GeneralWindow) == 5*time.Millisecond && c.GeneralMax == 6 }},
+		{"RATE_LIMIT_REQUESTS is of /api alone", map[string]string{"RATE_LIMIT_REQUESTS": "7"}, func(c *Config) bool { return c.APIMax == 7 && c.GeneralMax == 0 }},
 		{"ALLOWED_APPS", map[string]string{"ALLOWED_APPS": "a,b"}, func(c *Config) bool { return slices.Equal(c.Apps, []string{"a", "b"}) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -311,15 +321,16 @@ func TestMillisecondsAreWholeAndFit(t *testing.T) {
 
 func TestAllProblemsAreToldAtOnceSortedAndWithoutValues(t *testing.T) {
 	t.Parallel()
-	wrongForm := map[string]string{"PORT": canary, "DB_POOL_MAX": canary, "AUTO_MIGRATE": canary, "JWT_ACCESS_EXPIRES_IN": canary, "DB_RETRY_DELAY_MS": canary,
+	wrongForm := map[string]string{"PORT": canary, "DB_POOL_MAX": canary, "AUTO_MIGRATE": canary, "API_RATE_LIMIT_ENABLED": canary, "JWT_ACCESS_EXPIRES_IN": canary, "DB_RETRY_DELAY_MS": canary,
 		"JWT_SECRET": canary}
-	wantForm := []string{"AUTO_MIGRATE: expected true or false", "DB_POOL_MAX: expected a whole number",
+	wantForm := []string{"API_RATE_LIMIT_ENABLED: expected true or false", "AUTO_MIGRATE: expected true or false", "DB_POOL_MAX: expected a whole number",
 		"DB_RETRY_DELAY_MS: expected a whole number of milliseconds", "JWT_ACCESS_EXPIRES_IN: expected a length of time such as 90s, 15m, 12h or 7d",
 		"PORT: expected a whole number"}
 	wrongValue := map[string]string{"NODE_ENV": canary, "PORT": "70000", "DB_POOL_MAX": "1", "JWT_SECRET": canary, "ENCRYPTION_KEY_SALT": "short", "TZ": canary,
 		"JWT_ALGORITHM": canary, "LOG_LEVEL": canary, "LOG_FORMAT": canary, "REFRESH_GRACE": "301", "JWT_ACCESS_EXPIRES_IN": "0",
-		"DATABASE_URL": "postgresql://u:" + canary + "@h:x/d", "DATABASE_ADMIN_URL": canary + "://u:" + canary + "@"}
-	wantNames := []string{"DATABASE_ADMIN_URL", "DATABASE_URL", "DB_POOL_MAX", "ENCRYPTION_KEY_SALT", "JWT_ACCESS_EXPIRES_IN, JWT_REFRESH_EXPIRES_IN",
+		"DATABASE_URL": "postgresql://u:" + canary + "@h:x/d", "DATABASE_ADMIN_URL": canary + "://u:" + canary + "@",
+		"CLEANUP_INTERVAL_HOURS": "0"}
+	wantNames := []string{"CLEANUP_INTERVAL_HOURS", "DATABASE_ADMIN_URL", "DATABASE_URL", "DB_POOL_MAX", "ENCRYPTION_KEY_SALT", "JWT_ACCESS_EXPIRES_IN, JWT_REFRESH_EXPIRES_IN",
 		"JWT_ALGORITHM", "JWT_SECRET", "LOG_FORMAT", "LOG_LEVEL", "NODE_ENV", "PORT", "REFRESH_GRACE", "TZ"}
 
 	if got := problems(t, nil, wrongForm); !slices.Equal(got, wantForm) {
@@ -385,7 +396,7 @@ func TestProductionDemandsTLSTowardsAnotherMachine(t *testing.T) {
 		{"postgresql://u:p@10.0.0.5/d?sslmode=disable", false}, {"host=db.example.com dbname=d sslmode=prefer", false},
 		{"postgresql://u:p@localhost,db.example.com/d?sslmode=disable", false}, {"postgresql://u:p@localhost,db.example.com/d?sslmode=require", true},
 	} {
-		for _, name := range []string{"DATABASE_URL", "DATABASE_ADMIN_URL"} {
+		for _, name := range []string{"DATABASE_URL", "DATABASE_ADMIN_URL", "DATABASE_DIRECT_URL"} {
 			got := problems(t, nil, production(name, c.url))
 			if (len(got) == 0) != c.ok || !c.ok && !strings.HasPrefix(got[0], name+": production needs TLS") {
 				t.Errorf("%s=%s: %q", name, c.url, got)
@@ -433,8 +444,8 @@ func TestProductionRefusesWhatIsUnsafe(t *testing.T) {
 	if got := problems(t, nil, production("DATABASE_URL", "", "TURKEY_EMBEDDED_POSTGRES", "true")); len(got) != 0 {
 		t.Errorf("a private PostgreSQL that is asked for: %q", got)
 	}
-	if got := problems(t, nil, production("JWT_SECRET", "", "ENCRYPTION_KEY_SALT", strings.Repeat("e", 32))); len(got) != 0 {
-		t.Errorf("the salt alone: %q", got)
+	if c := mustLoad(t, nil, production("JWT_SECRET", "", "ENCRYPTION_KEY_SALT", strings.Repeat("e", 32))); string(c.JWTSecret) != strings.Repeat("e", 32) {
+		t.Error("the salt alone does not stand in for JWT_SECRET")
 	}
 }
 
@@ -490,7 +501,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 			hidden(verb+" of a "+what, fmt.Sprintf(verb, v))
 		}
 	}
-	hidden("Error", fmt.Errorf("wrapped: %v", s).Error())
+	hidden("Error", fmt.Errorf("wrapped: %w", errors.New(fmt.Sprint(s))).Error())
 	body, err := json.Marshal(map[string]any{"s": s, "p": &s, "c": c, "m": map[string]Secret{"a": s}})
 	if err != nil {
 		t.Fatal(err)

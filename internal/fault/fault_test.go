@@ -32,12 +32,12 @@ func TestCopiesLeaveTheOriginAlone(t *testing.T) {
 			t.Errorf("%s gives a copy that is not its origin", name)
 		}
 	}
-	if copies["Because"].Cause != io.EOF || copies["WithFields"].Fields[0].Name != "email" ||
+	if !errors.Is(copies["Because"].Cause, io.EOF) || copies["WithFields"].Fields[0].Name != "email" ||
 		copies["WithDetails"].Details["errors"] == nil || copies["WithRetryAfter"].RetryAfter != time.Second {
 		t.Errorf("a copy misses what it was made for: %v", copies)
 	}
 	all := origin.Because(io.EOF).WithRetryAfter(time.Minute).WithFields(fault.Field{Name: "a"}).WithDetails(map[string]any{})
-	if all.Cause != io.EOF || all.RetryAfter != time.Minute || len(all.Fields) != 1 || all.Details == nil {
+	if !errors.Is(all.Cause, io.EOF) || all.RetryAfter != time.Minute || len(all.Fields) != 1 || all.Details == nil {
 		t.Errorf("copies of copies lose what they had: %+v", all)
 	}
 }
