@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs what `make run` and `make test` need and this machine lacks: the PostgreSQL server programs, version 14 or newer.
-# Says what to install where it cannot. It is quiet, and done at once, when everything is there.
+# Installs what `make run` and `make test` need and this machine lacks: the PostgreSQL server programs, version 14 or newer,
+# and for the tests a Redis. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
 #
-# `setup.sh run` does not ask for PostgreSQL when the configuration names a database.
+# `setup.sh run` does not ask for Redis, nor for PostgreSQL when the configuration names a database.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -53,7 +53,7 @@ names_a_database() {
 # as_root runs a command quietly, and shows what it said if it fails.
 as_root() {
 	if [ "$(id -u)" -ne 0 ]; then
-		have sudo || die "PostgreSQL is missing, and installing it needs root or sudo. As root: $*"
+		have sudo || die "$wanted is missing, and installing it needs root or sudo. As root: $*"
 		set -- sudo "$@"
 	fi
 	log=$(mktemp)
@@ -62,7 +62,7 @@ as_root() {
 	else
 		cat "$log" >&2
 		rm -f "$log"
-		die "This failed: $*" "Install the PostgreSQL server ($oldest or newer) yourself, or set TURKEY_POSTGRES_BIN to the directory of its programs."
+		die "This failed: $*" "$remedy"
 	fi
 }
 
@@ -79,6 +79,8 @@ no_cluster_of_its_own() {
 }
 
 install_postgres() {
+	wanted="PostgreSQL"
+	remedy="Install the PostgreSQL server ($oldest or newer) yourself, or set TURKEY_POSTGRES_BIN to the directory of its programs."
 	echo "Installing the PostgreSQL server programs…" >&2
 	if have apt-get; then
 		no_cluster_of_its_own
@@ -94,6 +96,28 @@ install_postgres() {
 	else
 		die "PostgreSQL is missing and no package manager known here (apt, dnf, apk, brew) was found." \
 			"Install the PostgreSQL server ($oldest or newer), or set TURKEY_POSTGRES_BIN to the directory of its programs."
+	fi
+}
+
+# The tests start a Redis of their own; the one that Debian's package starts is not wanted.
+install_redis() {
+	wanted="Redis (for the tests)"
+	remedy="Install redis-server or valkey-server yourself."
+	echo "Installing a Redis server for the tests…" >&2
+	if have apt-get; then
+		as_root sh -c 'apt-get update -qq || :'
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server
+		if [ -d /run/systemd/system ]; then
+			as_root systemctl disable --now redis-server
+		fi
+	elif have dnf; then
+		as_root sh -c 'dnf install -y -q valkey || dnf install -y -q redis'
+	elif have apk; then
+		as_root sh -c 'apk add --quiet --no-cache valkey || apk add --quiet --no-cache redis'
+	elif have brew; then
+		brew install --quiet redis >&2
+	else
+		die "Redis is missing (the tests need it) and no package manager known here (apt, dnf, apk, brew) was found." "$remedy"
 	fi
 }
 
@@ -118,4 +142,9 @@ if ! have_postgres; then
 	install_postgres
 	have_postgres || die "The packages of this system hold no PostgreSQL server of version $oldest or newer." \
 		"Install one from https://www.postgresql.org/download/, or set TURKEY_POSTGRES_BIN to the directory of its programs."
+fi
+
+if [ "${1:-}" != run ] && ! have redis-server && ! have valkey-server; then
+	install_redis
+	have redis-server || have valkey-server || die "The packages of this system hold no Redis." "$remedy"
 fi

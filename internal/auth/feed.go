@@ -229,8 +229,6 @@ func (s *Service) notified(channel, payload string) {
 		s.apps.clear()
 		s.origins.clear()
 	case channelKeys:
-		if err := s.reloadKeys(context.Background()); err != nil {
-			s.cfg.Log.Warn("signing keys not read again; going on with those in memory", "error", err)
-		}
+		s.keysChanged()
 	}
 }

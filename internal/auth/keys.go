@@ -291,18 +291,15 @@ func (s *Service) readKeys(ctx context.Context) error {
 	return nil
 }
 
-// keysChanged reads the keys again soon, however often it is called meanwhile. It does not wait.
-func (s *Service) keysChanged(ctx context.Context) {
+// keysChanged reads the keys again soon, once for all calls until then. It does not wait.
+func (s *Service) keysChanged() {
 	if !s.keys.due.CompareAndSwap(false, true) {
 		return
 	}
 	time.AfterFunc(reloadPause, func() {
 		s.keys.due.Store(false) // what changes from here on asks for another reading
-		if ctx.Err() != nil {
-			return
-		}
-		if err := s.reloadKeys(ctx); err != nil {
-			s.cfg.Log.ErrorContext(ctx, "signing keys could not be read again; going on with those in memory", "error", err)
+		if err := s.reloadKeys(context.Background()); err != nil {
+			s.cfg.Log.Warn("signing keys not read again; going on with those in memory", "error", err)
 		}
 	})
 }

@@ -55,7 +55,7 @@ var errHashingBusy = fault.New(fault.Unavailable, "service_unavailable", "Too ma
 // hash makes the PHC string of a password.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, argonSaltLen)
-	rand.Read(salt) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	rand.Read(salt) // never fails, it ends the program
 	var sum []byte
 	err := h.run(ctx, func() {
 		sum = argon2.IDKey([]byte(password), salt, argonTime, argonMemory, argonThreads, argonKeyLen)
@@ -77,7 +77,7 @@ func (h *hasher) verify(ctx context.Context, password, stored string) (ok, legac
 	}
 	var sum []byte
 	err = h.run(ctx, func() {
-		sum = argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, uint32(len(p.sum))) //nolint:gosec // 16 to 64 bytes
+		sum = argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, uint32(len(p.sum))) // 16 to 64 bytes
 	})
 	return err == nil && exists && subtle.ConstantTimeCompare(sum, p.sum) == 1, false, err
 }

@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"turkey/internal/auth/authdb"
 	"turkey/internal/db"
 	"turkey/internal/mail"
@@ -55,6 +57,7 @@ type Service struct {
 	keys    keyStore
 	mac     []byte // refresh token MAC key
 	hasher  *hasher
+	seen    *lru.Cache[[32]byte, authenticToken] // tokens whose signature was checked
 	apps    appCache
 	origins origins
 	revoked *revocations
@@ -63,7 +66,7 @@ type Service struct {
 // New loads the keys, or makes them on the first start, and registers the configured apps. A stored key that the
 // secret does not open is an error: a new one in its place would end every session without a word.
 func New(ctx context.Context, cfg Config) (*Service, error) {
-	s := &Service{cfg: cfg, q: authdb.New(), hasher: newHasher(runtime.GOMAXPROCS(0)), revoked: newRevocations()}
+	s := &Service{cfg: cfg, q: authdb.New(), hasher: newHasher(runtime.GOMAXPROCS(0)), revoked: newRevocations(), seen: newSeen()}
 	if err := s.loadKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -78,4 +81,12 @@ func New(ctx context.Context, cfg Config) (*Service, error) {
 		queue.Every(cfg.Queue, cfg.CleanupInterval, cleanupArgs{})
 	}
 	return s, nil
+}
+
+func newSeen() *lru.Cache[[32]byte, authenticToken] {
+	c, err := lru.New[[32]byte, authenticToken](authenticCacheSize)
+	if err != nil { // only for a size below one
+		panic(err)
+	}
+	return c
 }

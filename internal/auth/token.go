@@ -46,7 +46,7 @@ type person struct {
 func (s *Service) signAccess(p person, a app, session uuid.UUID) (string, error) {
 	now := s.cfg.Now()
 	var id [16]byte
-	rand.Read(id[:]) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	rand.Read(id[:]) // never fails, it ends the program
 	payload, err := json.Marshal(Claims{
 		Issuer: s.cfg.Issuer, Audience: a.id, Subject: p.id, Email: p.email, Role: p.role, ID: "at_" + hex.EncodeToString(id[:]),
 		SessionID: session, TokenVersion: p.tokenVersion,
@@ -68,39 +68,74 @@ func (s *Service) parseAccess(token string) (Claims, error) {
 // returned with the error.
 func (s *Service) readAccess(token string) (Claims, json.RawMessage, error) {
 	var none Claims
-	if !canonical(token) {
-		return none, nil, errInvalidToken
-	}
-	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
-	if _, foreign := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); foreign {
-		return none, nil, errForeignToken
-	}
-	if err != nil {
-		return none, nil, errInvalidToken
-	}
-	key, err := s.verificationKey(jws.Signatures[0].Protected.KeyID)
+	a, err := s.authentic(token)
 	if err != nil {
 		return none, nil, err
 	}
-	payload, err := jws.Verify(key)
-	if err != nil {
-		return none, nil, errInvalidSignature
-	}
-	c, whole := readClaims(payload)
 	now := s.cfg.Now()
 	switch {
-	case !whole:
-		return none, nil, errMissingClaims
-	case c.Issuer != s.cfg.Issuer:
-		return none, nil, errInvalidIssuer
-	case time.Unix(c.NotBefore, 0).After(now.Add(leeway)):
+	case time.Unix(a.claims.NotBefore, 0).After(now.Add(leeway)):
 		return none, nil, errForeignToken
-	case c.Subject == uuid.Nil || c.Email == "" || c.Role == "" || c.ID == "" || c.Audience == "":
-		return none, nil, errMissingClaims
-	case !now.Before(time.Unix(c.ExpiresAt, 0)):
-		return c, payload, errTokenExpired
+	case !now.Before(time.Unix(a.claims.ExpiresAt, 0)):
+		return a.claims, a.payload, errTokenExpired
 	}
-	return c, payload, nil
+	return a.claims, a.payload, nil
+}
+
+// authenticToken is a token that holds whenever its key does: signature, form, issuer, and the claims there must be.
+type authenticToken struct {
+	kid     string
+	claims  Claims
+	payload json.RawMessage
+}
+
+// authenticCacheSize bounds the tokens whose signatures need not be checked again, about 1 KB each.
+const authenticCacheSize = 10_000
+
+// authentic checks what does not change with time. Most requests bring a token that was just here: the cache, keyed by the
+// token's SHA-256, spares them the signature check, but not the question whether its key is still one of ours.
+func (s *Service) authentic(token string) (authenticToken, error) {
+	digest := sha256.Sum256([]byte(token))
+	if a, ok := s.seen.Get(digest); ok {
+		_, err := s.verificationKey(a.kid)
+		return a, err
+	}
+	a, err := s.checkSignature(token)
+	if err == nil {
+		s.seen.Add(digest, a)
+	}
+	return a, err
+}
+
+func (s *Service) checkSignature(token string) (authenticToken, error) {
+	var none authenticToken
+	if !canonical(token) {
+		return none, errInvalidToken
+	}
+	jws, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
+	if _, foreign := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); foreign {
+		return none, errForeignToken
+	}
+	if err != nil {
+		return none, errInvalidToken
+	}
+	kid := jws.Signatures[0].Protected.KeyID
+	key, err := s.verificationKey(kid)
+	if err != nil {
+		return none, err
+	}
+	payload, err := jws.Verify(key)
+	if err != nil {
+		return none, errInvalidSignature
+	}
+	c, whole := readClaims(payload)
+	switch {
+	case !whole, c.Subject == uuid.Nil, c.Email == "", c.Role == "", c.ID == "", c.Audience == "":
+		return none, errMissingClaims
+	case c.Issuer != s.cfg.Issuer:
+		return none, errInvalidIssuer
+	}
+	return authenticToken{kid: kid, claims: c, payload: payload}, nil
 }
 
 // canonical reports whether a token is spelled the one way we spell it: a header of exactly alg, typ and kid, so nothing

@@ -60,7 +60,7 @@ func setup(t fataler) bundle {
 	}
 	mac := make([]byte, 32)
 	rand.Read(mac)
-	s := &Service{mac: mac, cfg: Config{
+	s := &Service{mac: mac, seen: newSeen(), cfg: Config{
 		Issuer: issuer, DefaultApp: "default-app", AccessTTL: 15 * time.Minute, Now: func() time.Time { return now },
 	}}
 	s.keys.ring.Store(ring)

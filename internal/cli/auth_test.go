@@ -70,13 +70,12 @@ func TestRegisterHoldsFieldsToTheirRules(t *testing.T) {
 		{"email empty", valid("email", ""), []detail{{"email", "invalid_string", "Invalid email format", ""}}},
 		{"email of 255 characters", valid("email", long), []detail{{"email", "too_big", "Email too long", ""}}},
 		{"password too short", valid("password", "Ab1!xyz"), []detail{{"password", "too_small", "Password must be at least 8 characters", ""}}},
-		{"password too short and too simple", valid("password", "abc"), []detail{{"password", "too_small", "Password must be at least 8 characters", ""},
-			{"password", "invalid_string", policy, ""}}},
+		{"a common password", valid("password", "Password1"), []detail{{"password", "invalid_string", "This password is one of the most common ones; choose another", ""}}},
 		{"password too long", valid("password", "Ab1!"+strings.Repeat("x", 125)), []detail{{"password", "too_big", "Password too long", ""}}},
-		{"password without upper case", valid("password", "abcdef1!"), []detail{{"password", "invalid_string", policy, ""}}},
-		{"password without lower case", valid("password", "ABCDEF1!"), []detail{{"password", "invalid_string", policy, ""}}},
-		{"password without digit", valid("password", "Abcdefg!"), []detail{{"password", "invalid_string", policy, ""}}},
-		{"password without special character", valid("password", "Abcdefg1"), []detail{{"password", "invalid_string", policy, ""}}},
+		{"password without upper case", valid("password", "zbqdwf1!"), []detail{{"password", "invalid_string", policy, ""}}},
+		{"password without lower case", valid("password", "ZBQDWF1!"), []detail{{"password", "invalid_string", policy, ""}}},
+		{"password without digit", valid("password", "Zbqdwfg!"), []detail{{"password", "invalid_string", policy, ""}}},
+		{"password without special character", valid("password", "Zbqdwfg1"), []detail{{"password", "invalid_string", policy, ""}}},
 		{"appId null", `{"email":"ada@example.com","password":"` + password + `","appId":null}`, []detail{{"appId", "invalid_type", "", "null"}}},
 		{"appId empty", valid("appId", ""), []detail{{"appId", "too_small", "App ID cannot be empty", ""}}},
 		{"appId too long", valid("appId", strings.Repeat("a", 101)), []detail{{"appId", "too_big", "App ID too long", ""}}},
@@ -344,8 +343,7 @@ func TestParallelRefreshesGetOneSuccessor(t *testing.T) {
 
 	// A thief with an old generation ends the session for everybody.
 	refresh(s, first).want(t, 401, "invalid_grant")
-	s.call("GET", "/v1/users/me", access, nil).want(t, 401, "token_revoked")
-	s.call("GET", "/api/credentials/list", access, nil).want(t, 401, "AUTH_FAILED")
+	s.ended(access)
 	refresh(s, a.at("data", "refreshToken").(string)).want(t, 401, "invalid_grant")
 	var reuses int
 	must(t, query(t, s.db, `SELECT count(*) FROM audit WHERE action = 'refresh_reuse_detected'`).Scan(&reuses))
@@ -394,6 +392,25 @@ func TestRefreshRefusesWhatIsNoToken(t *testing.T) {
 	must(t, u.Refresh(t.Context())) // none of it did any harm
 }
 
+// ended checks that an access token is good for nothing any more: under /v1 at once, under /api as soon as the revocation
+// feed has brought it, which is a matter of milliseconds.
+func (s *server) ended(access string) {
+	s.t.Helper()
+	s.call("GET", "/v1/users/me", access, nil).want(s.t, 401, "token_revoked")
+	deadline := time.Now().Add(3 * time.Second) // what the design allows
+	for {
+		a := s.call("GET", "/api/credentials/list", access, nil)
+		if a.status == 401 && a.code() == "AUTH_FAILED" {
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Errorf("the token still works: %d %s", a.status, a.raw)
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
 func TestLogoutEndsTheSession(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -405,8 +422,7 @@ func TestLogoutEndsTheSession(t *testing.T) {
 	}
 	gone := func(u *client.Session) {
 		t.Helper()
-		s.call("GET", "/v1/users/me", bearer(u), nil).want(t, 401, "token_revoked")
-		s.call("GET", "/api/credentials/list", bearer(u), nil).want(t, 401, "AUTH_FAILED")
+		s.ended(bearer(u))
 		refresh(s, u.Tokens().RefreshToken).want(t, 401, "invalid_grant")
 	}
 	withRefresh, withAccess, stays := s.user("shop"), s.user("shop"), s.user("shop")
@@ -550,13 +566,17 @@ func TestForgedTokensAreRefused(t *testing.T) {
 		{"no jti", "Bearer " + f.real("jti", nil), "invalid_token", "INVALID_TOKEN"},
 		{"no exp", "Bearer " + f.real("exp", nil), "invalid_token", "INVALID_TOKEN"},
 		{"no tokenVersion", "Bearer " + f.real("tokenVersion", nil), "invalid_token", "INVALID_TOKEN"},
-		{"an older tokenVersion", "Bearer " + f.real("tokenVersion", 7), "token_expired", "AUTH_FAILED"},
-		{"a user of another app", "Bearer " + f.real("aud", "other"), "token_expired", "AUTH_FAILED"},
-		{"another app's user", "Bearer " + f.real("sub", other.User.ID), "token_expired", "AUTH_FAILED"},
-		{"a user who never was", "Bearer " + f.real("sub", "01900000-0000-7000-8000-000000000000"), "token_expired", "AUTH_FAILED"},
+		// Only the server itself could sign these. /api, which goes by the revocation feed, is not asked.
+		{"another tokenVersion", "Bearer " + f.real("tokenVersion", 7), "token_expired", ""},
+		{"a user of another app", "Bearer " + f.real("aud", "other"), "token_expired", ""},
+		{"another app's user", "Bearer " + f.real("sub", other.User.ID), "token_expired", ""},
+		{"a user who never was", "Bearer " + f.real("sub", "01900000-0000-7000-8000-000000000000"), "token_expired", ""},
 		{"a sub of another type", "Bearer " + f.real("sub", 7), "invalid_token", "INVALID_TOKEN"},
 	} {
 		for path, code := range map[string]string{"/v1/users/me": c.auth, "/api/credentials/list": c.api} {
+			if code == "" {
+				continue
+			}
 			if a := s.call("GET", path, c.header, nil); a.status != 401 || a.code() != code {
 				t.Errorf("%s at %s: got %d %s, want 401 %s: %s", c.name, path, a.status, a.code(), code, a.raw)
 			}

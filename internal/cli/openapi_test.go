@@ -80,7 +80,7 @@ func TestEveryOperationIsDescribed(t *testing.T) {
 					documented = true
 				}
 			}
-			if !documented {
+			if !documented && !strings.HasPrefix(path, "/.well-known/") { // served from memory: they do not fail
 				t.Errorf("%s: no error is documented", name)
 			}
 			if strings.HasPrefix(path, "/api/") && path != "/api/health" && len(o.Security) == 0 {

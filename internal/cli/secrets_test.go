@@ -115,7 +115,11 @@ func plantSecrets(t *testing.T, s *server) {
 		"/api/v1/sync/ga4", "/api/services/ga4/enable", "/v1/unknown", "/api/unknown"} {
 		for _, body := range []string{`{"email":"` + junk, `"` + junk + `"`, `{"email":{"x":"` + junk + `"},"password":["` + junk + `"],"credentialId":"` + junk + `","targetDate":"` + junk + `"}`,
 			`{"email":"x@` + junk + `","password":"` + junk + `","refreshToken":"` + junk + ` ","credentialJson":"` + junk + `","credentialName":"x","service":"ga4","targetDate":"` + junk + `"}`} {
-			if a := s.call("POST", path+"?token="+junk, bearer(u), body); a.status < 400 || a.status >= 500 {
+			token := bearer(u)
+			if strings.HasPrefix(path, "/v1") {
+				token = "" // logout would take it
+			}
+			if a := s.call("POST", path+"?token="+junk, token, body); a.status < 400 || a.status >= 500 {
 				t.Errorf("%s with %s: %d", path, body, a.status)
 			}
 		}

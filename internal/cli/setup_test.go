@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,6 +37,7 @@ const patience = 20 * time.Second
 // TestMain lets this test binary be the program: with TURKEY_TEST_MAIN it runs a command line instead of tests.
 func TestMain(m *testing.M) {
 	if os.Getenv("TURKEY_TEST_MAIN") == "" {
+		waitMore()
 		os.Exit(m.Run())
 	}
 	in := io.Reader(os.Stdin)
@@ -46,6 +49,16 @@ func TestMain(m *testing.M) {
 		}()
 	}
 	os.Exit(cli.Main(os.Args, in, os.Stdout, os.Stderr))
+}
+
+// waitMore lets more tests run at once than there are processors, unless -parallel says how many: most wait for a process.
+func waitMore() {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))) // the flag exists, and takes a number
+	}
 }
 
 // lines is a buffer that a process writes and a test reads.

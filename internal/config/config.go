@@ -121,7 +121,7 @@ type Config struct {
 }
 
 // aliases maps further accepted names to the canonical one, which wins.
-var aliases = map[string]string{
+var aliases = map[string]string{ //nolint:gosec // names of variables, not secrets
 	"DB_MIN_CONNECTIONS": "DB_POOL_MIN", "DB_MAX_CONNECTIONS": "DB_POOL_MAX", "DB_POOL_SIZE": "DB_POOL_MAX",
 	"EMAIL_FROM": "FROM_EMAIL", "SMTP_PASS": "SMTP_PASSWORD", "GENERAL_RATE_LIMIT_WINDOW_MS": "RATE_LIMIT_WINDOW_MS",
 	"GENERAL_RATE_LIMIT_MAX_ATTEMPTS": "RATE_LIMIT_MAX_REQUESTS", "RATE_LIMIT_REQUESTS": "API_RATE_LIMIT_MAX_REQUESTS",
@@ -349,7 +349,7 @@ var knownSalts = []string{
 
 // check lists what would make the server unsafe or unable to run.
 func (c *Config) check() (problems []string) {
-	add := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	add := func(problem string) { problems = append(problems, problem) }
 	if !slices.Contains([]string{"development", "test", "production"}, c.Env) {
 		add("NODE_ENV: expected development, test or production")
 	}

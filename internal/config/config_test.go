@@ -492,7 +492,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	s := c.JWTSecret
 	hidden := func(how, text string) {
 		t.Helper()
-		if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) || strings.Contains(text, fmt.Sprint([]byte(canary))) {
+		if strings.Contains(text, canary) || strings.Contains(text, fmt.Sprintf("%x", canary)) || strings.Contains(text, "104 117 110 116") /* hunt */ {
 			t.Errorf("%s prints it: %s", how, text)
 		}
 	}

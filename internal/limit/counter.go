@@ -3,12 +3,11 @@ package limit
 import (
 	"context"
 	"hash/maphash"
-	"slices"
 	"sync"
 	"time"
 )
 
-// The sizes of a counter. A shard is what one lock guards and one sweep looks through.
+// The sizes of a counter. A shard is what one lock guards and holds up for as long as a merge looks through it.
 const (
 	shards     = 64
 	shardCells = 1024 // clients per shard; the clients of a flood of addresses push each other out
@@ -24,15 +23,14 @@ type counter struct {
 	start  time.Time
 	seed   maphash.Seed
 	shards [shards]shard
-	swept  int // the shard that was swept last
 
 	merging sync.Mutex // one merge at a time
 }
 
 type shard struct {
-	mu    sync.Mutex
-	cells map[client]*cell
-	dirty []client // asked for since the last merge; some may be gone
+	mu      sync.Mutex
+	cells   map[client]*cell
+	windows uint64 // that were ever begun
 }
 
 // cell is one window of one client. Times are since counter.start, so that they follow the monotonic clock.
@@ -40,8 +38,8 @@ type cell struct {
 	hits    int // units that this process knows of, its own included
 	pending int // of its own, those that the store does not know yet
 	ends    time.Duration
-	window  uint64 // counts the windows of this cell
-	dirty   bool   // is in shard.dirty
+	window  uint64 // its number in the shard
+	dirty   bool   // asked for since the last merge
 }
 
 // taken is the answer to one request.
@@ -71,14 +69,15 @@ func (c *counter) take(k client) taken {
 	defer s.mu.Unlock()
 	cl := s.cell(k)
 	if cl.window == 0 || cl.ends <= now {
-		*cl = cell{ends: now + c.rule.Window, window: cl.window + 1, dirty: cl.dirty}
+		s.windows++
+		*cl = cell{ends: now + c.rule.Window, window: s.windows}
 	}
 	allowed := cl.hits < c.rule.Max
 	if allowed {
 		cl.hits++
 		cl.pending++
 	}
-	s.touch(k, cl) // also when refused: only a merge tells that others gave something back
+	cl.dirty = true // also when refused: only a merge tells that others gave something back
 	return taken{allowed, min(cl.hits, c.rule.Max), cl.ends - now, cl.window}
 }
 
@@ -90,7 +89,7 @@ func (c *counter) giveBack(k client, window uint64) {
 	if cl := s.cells[k]; cl != nil && cl.window == window && cl.hits > 0 {
 		cl.hits--
 		cl.pending--
-		s.touch(k, cl)
+		cl.dirty = true
 	}
 }
 
@@ -121,13 +120,6 @@ func (s *shard) drop() {
 	delete(s.cells, victim)
 }
 
-func (s *shard) touch(k client, cl *cell) {
-	if !cl.dirty {
-		cl.dirty = true
-		s.dirty = append(s.dirty, k)
-	}
-}
-
 // sent is what a merge took out of a cell.
 type sent struct {
 	client client
@@ -139,7 +131,6 @@ type sent struct {
 func (c *counter) merge(ctx context.Context, s *shared) error {
 	c.merging.Lock()
 	defer c.merging.Unlock()
-	c.sweep()
 	all := c.collect()
 	for i := 0; i < len(all); i += mergeBatch {
 		batch := all[i:min(i+mergeBatch, len(all))]
@@ -157,27 +148,21 @@ func (c *counter) merge(ctx context.Context, s *shared) error {
 	return nil
 }
 
-// collect takes what is pending out of the cells that were asked for.
+// collect takes what is pending out of the cells that were asked for, and forgets those whose windows are over.
 func (c *counter) collect() []sent {
 	now := c.clock()
 	var all []sent
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		for _, k := range s.dirty {
-			cl := s.cells[k]
-			if cl == nil || !cl.dirty { // dropped, or dropped and made again and collected already
-				continue
-			}
-			cl.dirty = false
-			if cl.ends > now {
+		for k, cl := range s.cells {
+			switch {
+			case cl.ends <= now:
+				delete(s.cells, k)
+			case cl.dirty:
 				all = append(all, sent{k, cl.window, count{hits: cl.pending, left: cl.ends - now}})
-				cl.pending = 0
+				cl.pending, cl.dirty = 0, false
 			}
-		}
-		s.dirty = s.dirty[:0]
-		if cap(s.dirty) > shardCells {
-			s.dirty = nil
 		}
 		s.mu.Unlock()
 	}
@@ -191,7 +176,7 @@ func (c *counter) collect() []sent {
 func (c *counter) adopt(batch []sent, windows []window) {
 	now := c.clock()
 	for i, b := range batch {
-		c.with(b, func(_ *shard, cl *cell) {
+		c.with(b, func(cl *cell) {
 			cl.hits = max(windows[i].hits, 0) + cl.pending
 			cl.ends = now + windows[i].left
 		})
@@ -200,34 +185,19 @@ func (c *counter) adopt(batch []sent, windows []window) {
 
 func (c *counter) restore(batch []sent) {
 	for _, b := range batch {
-		c.with(b, func(s *shard, cl *cell) {
+		c.with(b, func(cl *cell) {
 			cl.pending += b.hits
-			s.touch(b.client, cl)
+			cl.dirty = true
 		})
 	}
 }
 
 // with calls fn with the cell, if it is still there and in the same window.
-func (c *counter) with(b sent, fn func(*shard, *cell)) {
+func (c *counter) with(b sent, fn func(*cell)) {
 	s := c.shard(b.client)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if cl := s.cells[b.client]; cl != nil && cl.window == b.window {
-		fn(s, cl)
+		fn(cl)
 	}
-}
-
-// sweep forgets the windows of one shard that are over; a round takes a minute or so.
-func (c *counter) sweep() {
-	now := c.clock()
-	c.swept = (c.swept + 1) % shards
-	s := &c.shards[c.swept]
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for k, cl := range s.cells {
-		if cl.ends <= now {
-			delete(s.cells, k)
-		}
-	}
-	s.dirty = slices.DeleteFunc(s.dirty, func(k client) bool { return s.cells[k] == nil })
 }

@@ -15,13 +15,13 @@ import (
 )
 
 // rate is the four headers of /v1 in one line.
-func rate(res *http.Response) string {
-	h := res.Header
+func rate(res reply) string {
+	h := res.header
 	return strings.Join([]string{h.Get("RateLimit-Policy"), h.Get("RateLimit-Limit"), h.Get("RateLimit-Remaining"), h.Get("RateLimit-Reset")}, " ")
 }
 
 // refusal is status, code, message, retryAfter in the body and in the header.
-func refusal(t *testing.T, res *http.Response) string {
+func refusal(t *testing.T, res reply) string {
 	t.Helper()
 	var body struct {
 		Success    *bool  `json:"success"`
@@ -30,8 +30,8 @@ func refusal(t *testing.T, res *http.Response) string {
 		Message    string `json:"message"`
 		RetryAfter int    `json:"retryAfter"`
 	}
-	if err := json.Unmarshal([]byte(res.Header.Get("Body")), &body); err != nil {
-		t.Fatalf("%v: %s", err, res.Header.Get("Body"))
+	if err := json.Unmarshal([]byte(res.body), &body); err != nil {
+		t.Fatalf("%v: %s", err, res.body)
 	}
 	if body.Code != "" {
 		body.Message, body.Error = body.Error, body.Code
@@ -39,7 +39,7 @@ func refusal(t *testing.T, res *http.Response) string {
 			t.Error("no success: false")
 		}
 	}
-	return fmt.Sprintf("%d %s %q %d %s", res.StatusCode, body.Error, body.Message, body.RetryAfter, res.Header.Get("Retry-After"))
+	return fmt.Sprintf("%d %s %q %d %s", res.status, body.Error, body.Message, body.RetryAfter, res.header.Get("Retry-After"))
 }
 
 func want(t *testing.T, what, got, want string) {
@@ -56,7 +56,9 @@ func TestGeneralLimit(t *testing.T) {
 		c.ServiceKey = func(r *http.Request) bool { return r.Header.Get("X-Turkey-Service-Key") == "right" }
 	})
 	s := serve(t, b.Limits)
-	get := func(path string, headers ...string) *http.Response { return s.ask("GET", path, "192.0.2.1", headers...) }
+	get := func(path string, headers ...string) reply {
+		return s.ask("GET", path, "192.0.2.1", headers...)
+	}
 
 	want(t, "first", rate(get("/v1/users/me")), "3;w=90 3 2 90")
 	b.clock.pass(1500 * time.Millisecond)
@@ -65,25 +67,25 @@ func TestGeneralLimit(t *testing.T) {
 	res := get("/v1/users/me")
 	want(t, "fourth", refusal(t, res), `429 rate_limit_exceeded "Too many requests from this IP, please try again later." 89 89`)
 	want(t, "fourth", rate(res), "3;w=90 3 0 89")
-	for name := range res.Header {
+	for name := range res.header {
 		if strings.HasPrefix(name, "X-Ratelimit") {
 			t.Errorf("%s under /v1", name)
 		}
 	}
-	if got := s.ask("GET", "/v1/users/me", "192.0.2.2").StatusCode; got != 200 {
+	if got := s.ask("GET", "/v1/users/me", "192.0.2.2").status; got != 200 {
 		t.Errorf("another client: %d", got)
 	}
-	for _, free := range []*http.Response{get("/health"), get("/livez"), get("/readyz"), get("/v1/users/me", "X-Turkey-Service-Key", "right"),
+	for _, free := range []reply{get("/health"), get("/livez"), get("/readyz"), get("/v1/users/me", "X-Turkey-Service-Key", "right"),
 		s.ask("POST", "/v1/auth/revocation-check", "192.0.2.1"), get("/api/credentials/list"),
 		s.ask("OPTIONS", "/v1/users/me", "192.0.2.1", "Origin", "https://a.example", "Access-Control-Request-Method", "GET")} {
-		if free.StatusCode >= 400 || rate(free) != "   " {
-			t.Errorf("%s: %d with %q", free.Request.URL.Path, free.StatusCode, rate(free))
+		if free.status >= 400 || rate(free) != "   " {
+			t.Errorf("%d with %q: %s", free.status, rate(free), free.body)
 		}
 	}
-	if res := get("/.well-known/jwks.json"); res.StatusCode == 429 || rate(res) != "   " {
-		t.Errorf("JWKS: %d with %q", res.StatusCode, rate(res))
+	if res := get("/.well-known/jwks.json"); res.status == 429 || rate(res) != "   " {
+		t.Errorf("JWKS: %d with %q", res.status, rate(res))
 	}
-	if got := get("/v1/users/me", "X-Turkey-Service-Key", "wrong").StatusCode; got != 429 {
+	if got := get("/v1/users/me", "X-Turkey-Service-Key", "wrong").status; got != 429 {
 		t.Errorf("a wrong service key: %d", got)
 	}
 	b.clock.pass(88500 * time.Millisecond)
@@ -116,7 +118,7 @@ func TestRouteLimits(t *testing.T) {
 			{"POST", "/v1/auth/reset-password", "email", false},
 			{"GET", "/v1/users/admin-only", "admin", false},
 		} {
-			ask := func(with string) *http.Response {
+			ask := func(with string) reply {
 				res := s.ask(c.method, c.path+with, "192.0.2.1")
 				b.Settle()
 				return res
@@ -127,7 +129,7 @@ func TestRouteLimits(t *testing.T) {
 				}
 				want(t, c.path, rate(ask("?with=fault")), "2;w=600 2 1 600")
 				want(t, c.path, rate(ask("")), "2;w=600 2 0 600")
-				if got := ask("?with=panic").StatusCode; got != 500 {
+				if got := ask("?with=panic").status; got != 500 {
 					t.Errorf("a panic: %d", got)
 				}
 			} else {
@@ -140,7 +142,7 @@ func TestRouteLimits(t *testing.T) {
 				want(t, c.path, refusal(t, res), `429 rate_limit_exceeded "Too many `+c.what+` requests. Please try again later." 599 599`)
 				want(t, c.path, rate(res), "2;w=600 2 0 599")
 			}
-			if got := s.ask(c.method, c.path, "192.0.2.2").StatusCode; got != 200 {
+			if got := s.ask(c.method, c.path, "192.0.2.2").status; got != 200 {
 				t.Errorf("another client: %d", got)
 			}
 			b.clock.pass(599 * time.Second)
@@ -152,8 +154,11 @@ func TestRouteLimits(t *testing.T) {
 			s.ask("POST", "/v1/auth/revoke?with=fault", "192.0.2.3")
 			s.ask("POST", "/v1/auth/reset-password", "192.0.2.3")
 		}
+		if res := s.ask("POST", "/auth/verify-email", "192.0.2.3"); res.status != 429 || rate(res) != "   " {
+			t.Errorf("the page behind a mail's link: %d with %q", res.status, rate(res))
+		}
 		for path, status := range map[string]int{"/v1/auth/login": 429, "/v1/auth/verify-email": 429, "/v1/auth/refresh": 200, "/v1/auth/register": 200} {
-			if got := s.ask("POST", path, "192.0.2.3").StatusCode; got != status {
+			if got := s.ask("POST", path, "192.0.2.3").status; got != status {
 				t.Errorf("%s: %d, want %d", path, got, status)
 			}
 		}
@@ -179,13 +184,13 @@ func TestAParallelBurstGetsThroughAsOftenAsTheLimitSays(t *testing.T) {
 			for n := range 200 {
 				all.Go(func() {
 					<-start
-					switch res := replicas[n%len(replicas)].ask("POST", "/v1/auth/login?with="+with, "192.0.2.1"); res.StatusCode {
+					switch res := replicas[n%len(replicas)].ask("POST", "/v1/auth/login?with="+with, "192.0.2.1"); res.status {
 					case 401, 200:
 						through.Add(1)
 					case 429:
 						refused.Add(1)
 					default:
-						t.Errorf("%d %s", res.StatusCode, res.Header.Get("Body"))
+						t.Errorf("%d %s", res.status, res.body)
 					}
 				})
 			}
@@ -210,7 +215,7 @@ func TestRefreshInProcess(t *testing.T) {
 	})
 	other := open(t, limit.Config{DB: b.db, Key: key, Now: b.clock.Now, Refresh: limit.Rule{Window: 600 * time.Second, Max: 3}, RefreshInProcess: true})
 	here, there := serve(t, b.Limits), serve(t, other)
-	ask := func(s *site, with string) *http.Response { return s.ask("POST", "/v1/auth/refresh"+with, "192.0.2.1") }
+	ask := func(s *site, with string) reply { return s.ask("POST", "/v1/auth/refresh"+with, "192.0.2.1") }
 	for range 5 {
 		want(t, "success", rate(ask(here, "")), "3;w=600 3 2 600")
 	}
@@ -233,9 +238,9 @@ func TestAPILimit(t *testing.T) {
 		c.APIUser = func(r *http.Request) string { return r.Header.Get("X-User") }
 	})
 	s := serve(t, b.Limits)
-	ask := func(path, ip, user string) *http.Response { return s.ask("GET", path, ip, "X-User", user) }
-	headers := func(res *http.Response) string {
-		return strings.Join([]string{res.Header.Get("X-RateLimit-Limit"), res.Header.Get("X-RateLimit-Remaining"), res.Header.Get("X-RateLimit-Reset")}, " ")
+	ask := func(path, ip, user string) reply { return s.ask("GET", path, ip, "X-User", user) }
+	headers := func(res reply) string {
+		return strings.Join([]string{res.header.Get("X-RateLimit-Limit"), res.header.Get("X-RateLimit-Remaining"), res.header.Get("X-RateLimit-Reset")}, " ")
 	}
 	b.clock.pass(time.Second - time.Duration(b.clock.Now().Nanosecond())) // to a whole second
 	reset := strconv.FormatInt(b.clock.Now().Add(time.Minute).Unix(), 10)
@@ -254,8 +259,8 @@ func TestAPILimit(t *testing.T) {
 	off := setup(t, func(c *limit.Config) { c.API = limit.Rule{Max: 1} })
 	so := serve(t, off.Limits)
 	for range 3 {
-		if res := so.ask("GET", "/api/credentials/list", "192.0.2.1"); res.StatusCode != 200 || headers(res) != "  " {
-			t.Errorf("switched off: %d with %q", res.StatusCode, headers(res))
+		if res := so.ask("GET", "/api/credentials/list", "192.0.2.1"); res.status != 200 || headers(res) != "  " {
+			t.Errorf("switched off: %d with %q", res.status, headers(res))
 		}
 	}
 }
@@ -270,16 +275,16 @@ func TestDefaultsAreTheContracts(t *testing.T) {
 		for operation, policy := range map[string]string{"GET /v1/users/me": c.general, "POST /v1/auth/register": c.register, "POST /v1/auth/login": "50;w=900",
 			"POST /v1/auth/refresh": "200;w=900", "POST /v1/auth/verify-email": "50;w=900", "GET /v1/users/admin-only": "20;w=900"} {
 			method, path, _ := strings.Cut(operation, " ")
-			want(t, operation, s.ask(method, path, "192.0.2.1").Header.Get("RateLimit-Policy"), policy)
+			want(t, operation, s.ask(method, path, "192.0.2.1").header.Get("RateLimit-Policy"), policy)
 		}
-		want(t, "/api", s.ask("GET", "/api/credentials/list", "192.0.2.1").Header.Get("X-RateLimit-Limit"), "100")
+		want(t, "/api", s.ask("GET", "/api/credentials/list", "192.0.2.1").header.Get("X-RateLimit-Limit"), "100")
 	}
 }
 
 func TestALimitCanBeSwitchedOff(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *limit.Config) { c.General.Max, c.Login.Max = -1, -1 })
-	if res := serve(t, b.Limits).ask("POST", "/v1/auth/login", "192.0.2.1"); res.StatusCode != 200 || rate(res) != "   " {
-		t.Errorf("%d with %q", res.StatusCode, rate(res))
+	if res := serve(t, b.Limits).ask("POST", "/v1/auth/login", "192.0.2.1"); res.status != 200 || rate(res) != "   " {
+		t.Errorf("%d with %q", res.status, rate(res))
 	}
 }

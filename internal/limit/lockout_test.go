@@ -252,6 +252,68 @@ func TestABurstOfWrongPasswordsDoesNotOutrunTheCounter(t *testing.T) {
 	})
 }
 
+// Everything at once on a few rows: statements that lock them in different orders would be told of a deadlock.
+func TestNothingWaitsInACircle(t *testing.T) {
+	inBoth(t, func(t *testing.T, store func(*limit.Config)) {
+		b := setup(t, store)
+		all := replicas(b, 3, limit.Rule{Max: 1000}, store)
+		var work sync.WaitGroup
+		for n, l := range all {
+			repeat := func(fn func(i int) error) {
+				work.Go(func() {
+					for i := range 40 {
+						if err := fn(i + n); err != nil {
+							if f := faultOf(t, err); f.Kind != fault.Limited {
+								t.Error(f)
+							}
+						}
+					}
+				})
+			}
+			repeat(func(int) error {
+				for i := range 50 {
+					l.Hit(fmt.Sprintf("192.0.3.%d", (i+17*n)%50))
+				}
+				l.Merge(t.Context())
+				return nil
+			})
+			repeat(func(i int) error { _, err := l.Quota(t.Context(), ip4(i), 1000, time.Hour); return err })
+			repeat(func(int) error { _, err := l.Purge(t.Context(), 10); return err })
+			repeat(func(int) error { return l.Lockout().Clear(t.Context(), "shop", "ada@example.org") })
+			for _, end := range []func(limit.Attempt) error{
+				func(a limit.Attempt) error { return a.Failed(t.Context()) },
+				func(a limit.Attempt) error { return a.Succeeded(t.Context()) },
+				func(a limit.Attempt) error { a.Done(t.Context()); return nil },
+			} {
+				repeat(func(i int) error {
+					a, err := l.Lockout().Begin(t.Context(), "shop", "ada@example.org", ip4(i))
+					if err != nil {
+						return err
+					}
+					return end(a)
+				})
+			}
+		}
+		s := serve(t, b.Limits)
+		for range 4 {
+			work.Go(func() {
+				for i := range 20 {
+					if res := s.ask("POST", "/v1/auth/login", ip4(i)); res.status != 200 {
+						t.Errorf("%d %s", res.status, res.body)
+					}
+				}
+			})
+		}
+		work.Wait()
+		b.Settle()
+		if n := b.log.count("level=WARN"); n > 0 {
+			t.Errorf("%d warnings", n)
+		}
+	})
+}
+
+func ip4(i int) string { return fmt.Sprintf("192.0.2.%d", i%4) }
+
 func TestAClientThatHangsUpHasFailedAllTheSame(t *testing.T) {
 	inBoth(t, func(t *testing.T, store func(*limit.Config)) {
 		b := setup(t, store)

@@ -29,8 +29,8 @@ func TestRedisIsKilledAndRestarted(t *testing.T) {
 	login := func(status int, remaining string) {
 		t.Helper()
 		res := s.ask("POST", "/v1/auth/login?with=fault", "192.0.2.1")
-		if res.StatusCode != status || res.Header.Get("RateLimit-Remaining") != remaining {
-			t.Errorf("%d, %q remaining; want %d, %s", res.StatusCode, res.Header.Get("RateLimit-Remaining"), status, remaining)
+		if res.status != status || res.header.Get("RateLimit-Remaining") != remaining {
+			t.Errorf("%d, %q remaining; want %d, %s", res.status, res.header.Get("RateLimit-Remaining"), status, remaining)
 		}
 	}
 	rows := func() (n int) {
@@ -136,17 +136,17 @@ func TestPostgreSQLIsKilled(t *testing.T) {
 	}
 	s := serve(t, plain)
 	for range 2 {
-		if res := s.ask("GET", "/v1/users/me", "192.0.2.1"); res.StatusCode != 200 {
-			t.Errorf("general: %d", res.StatusCode)
+		if res := s.ask("GET", "/v1/users/me", "192.0.2.1"); res.status != 200 {
+			t.Errorf("general: %d", res.status)
 		}
 		res := s.ask("POST", "/v1/auth/login", "192.0.2.1")
-		if res.StatusCode != 503 || res.Header.Get("Retry-After") == "" {
-			t.Errorf("login: %d %s", res.StatusCode, res.Header.Get("Body"))
+		if res.status != 503 || res.header.Get("Retry-After") == "" {
+			t.Errorf("login: %d %s", res.status, res.body)
 		}
 		plain.Merge(t.Context())
 	}
-	if res := s.ask("GET", "/v1/users/me", "192.0.2.1"); res.StatusCode != 429 {
-		t.Errorf("the process forgot what it counted: %d", res.StatusCode)
+	if res := s.ask("GET", "/v1/users/me", "192.0.2.1"); res.status != 429 {
+		t.Errorf("the process forgot what it counted: %d", res.status)
 	}
 	if n := log.count(countsAlone); n != 1 {
 		t.Errorf("the incident is %d lines", n)

@@ -102,7 +102,8 @@ func (p *postgres) merge(ctx context.Context, counts []count) ([]window, error) 
 // down, $8 pause between attempts then.
 //
 // The row of the client is written even if nothing in it changes: writing is the way to read what was committed after the
-// statement began, so a lock that was set while this waits for a row is seen. granted says what became of this attempt.
+// statement began, so a lock that was set while this waits for a row is seen. granted says what became of this attempt. OFFSET 0
+// keeps PostgreSQL from working out live once for each of its uses.
 const beginSQL = `
 WITH n AS MATERIALIZED (SELECT coalesce($3::timestamptz, clock_timestamp()) AS now),
 l AS (
@@ -126,7 +127,8 @@ l AS (
 			FROM (
 				SELECT ARRAY(SELECT t FROM unnest(a.leases) t WHERE t > excluded.granted - $4::interval) AS live,
 					a.failures >= $7::integer AND a.failures_until > excluded.granted - $4::interval AS slow
-			) v
+				OFFSET 0
+			) v OFFSET 0
 		) s)
 	RETURNING a.granted, a.next_at
 )

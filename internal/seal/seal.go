@@ -57,8 +57,8 @@ func (b *Box) ID() string { return b.id }
 func (b *Box) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
 	out := make([]byte, 1+b.aead.NonceSize(), 1+b.aead.NonceSize()+len(plaintext)+b.aead.Overhead())
 	out[0] = version
-	rand.Read(out[1:]) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
-	return b.aead.Seal(out, out[1:], plaintext, associatedData), nil
+	rand.Read(out[1:]) // never fails, it ends the program
+	return b.aead.Seal(out, out[1:], plaintext, associatedData), nil //nolint:gosec // the nonce is random, by the line above
 }
 
 // Decrypt opens what Encrypt sealed. Every failure is ErrOpen.

@@ -25,7 +25,7 @@ type record struct {
 }
 
 func (r record) place() []byte {
-	return place("credential", r.user[:], r.uid[:], []byte(r.service), binary.BigEndian.AppendUint32(nil, uint32(r.version))) //nolint:gosec // versions count up from 1
+	return place("credential", r.user[:], r.uid[:], []byte(r.service), binary.BigEndian.AppendUint32(nil, uint32(r.version))) // versions count up from 1
 }
 
 func (k userKeys) sealRecord(r record, content []byte) (string, error) {
@@ -72,10 +72,10 @@ func (k userKeys) fingerprint(service string, raw []byte) ([]byte, error) {
 
 // place builds associated data: a purpose and parts, each with its length before it, so no two places read alike.
 func place(purpose string, parts ...[]byte) []byte {
-	out := binary.BigEndian.AppendUint32(nil, uint32(len(purpose))) //nolint:gosec // far below 4 GiB
+	out := binary.BigEndian.AppendUint32(nil, uint32(len(purpose))) // far below 4 GiB
 	out = append(out, purpose...)
 	for _, p := range parts {
-		out = binary.BigEndian.AppendUint32(out, uint32(len(p))) //nolint:gosec // bodies are at most 1 MiB
+		out = binary.BigEndian.AppendUint32(out, uint32(len(p))) // bodies are at most 1 MiB
 		out = append(out, p...)
 	}
 	return out

@@ -110,7 +110,7 @@ func (k *keystore) create(ctx context.Context, conn db.Conn, user uuid.UUID) err
 		return fmt.Errorf("wrap user keyset: %w", err)
 	}
 	index := make([]byte, 32)
-	rand.Read(index) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	rand.Read(index) // never fails, it ends the program
 	sealedIndex, err := k.root.Encrypt(index, indexPlace(user))
 	if err != nil {
 		return err
