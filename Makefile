@@ -11,7 +11,7 @@ MODULE := $(shell sed -n 's/^module //p' go.mod)
 VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null || echo 1.0.0-dev+$$(git rev-parse --short HEAD 2>/dev/null || echo none))
 
 # Packages with goroutines of their own: their tests run a second time under the race detector, if there is a C compiler.
-RACE ?= $(wildcard internal/db internal/server)
+RACE ?= $(wildcard internal/db internal/server internal/limit internal/mail)
 
 # The version is stamped above; git may refuse to tell root about somebody else's clone, and need not be asked.
 export GOFLAGS := $(strip $(GOFLAGS) -buildvcs=false)

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"turkey/internal/db/pgdev"
 )
 
@@ -66,7 +68,7 @@ func (b *bench) loads(ctx context.Context, pg *pgdev.Server) error {
 	b.printf("%d keep-alive connections, closed loop, %d rounds of %s each, in turns. CPU is processor time per operation, server and PostgreSQL.\n", clients, b.rounds, b.slice)
 	b.printf("| operation | ratio of CPU | spread | target | ours: server + PG µs | floor: server + PG µs | ours op/s | floor op/s | ours p50 / p99 ms |\n|---|---|---|---|---|---|---|---|---|")
 	for _, sc := range scenarios(ours, floor) {
-		if err := b.compare(sc, postmaster); err != nil {
+		if err := b.compare(ctx, sc, pg, postmaster); err != nil {
 			return fmt.Errorf("%s: %w", sc.name, err)
 		}
 	}
@@ -74,10 +76,20 @@ func (b *bench) loads(ctx context.Context, pg *pgdev.Server) error {
 	return nil
 }
 
-func (b *bench) compare(sc scenario, postmaster int) error {
+func (b *bench) compare(ctx context.Context, sc scenario, pg *pgdev.Server, postmaster int) error {
 	var ratios []float64
 	var ours, floors []figures
-	for range b.rounds {
+	for round := range b.rounds {
+		if round == 0 { // rows to take statistics of, which autovacuum would do in a minute
+			for _, s := range []side{sc.ours, sc.floor} {
+				if _, err := b.measure(s, postmaster); err != nil {
+					return err
+				}
+			}
+			if err := analyze(ctx, pg, "ours", "floor"); err != nil {
+				return err
+			}
+		}
 		o, err := b.measure(sc.ours, postmaster)
 		if err != nil {
 			return fmt.Errorf("ours: %w", err)
@@ -94,6 +106,21 @@ func (b *bench) compare(sc scenario, postmaster int) error {
 	b.printf("| %s | **%.2f** | %.2f to %.2f | %s | %d + %d | %d + %d | %.0f | %.0f | %.2f / %.2f |", sc.name, ratios[len(ratios)/2], ratios[0], ratios[len(ratios)-1], sc.target,
 		o.server.Microseconds(), o.database.Microseconds(), f.server.Microseconds(), f.database.Microseconds(), o.perSecond, f.perSecond,
 		o.p50.Seconds()*1000, o.p99.Seconds()*1000)
+	return nil
+}
+
+func analyze(ctx context.Context, pg *pgdev.Server, names ...string) error {
+	for _, n := range names {
+		conn, err := pgx.Connect(ctx, pg.DSN("postgres", n))
+		if err != nil {
+			return err
+		}
+		_, err = conn.Exec(ctx, "VACUUM ANALYZE")
+		_ = conn.Close(ctx) // nothing is left to lose
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -382,3 +382,171 @@ INSERT INTO server_secrets (name, sealed) VALUES ($1, $2);
 UPDATE server_secrets s SET sealed = v.sealed
 FROM (SELECT unnest(sqlc.arg(names)::text[]) AS name, unnest(sqlc.arg(sealed)::bytea[]) AS sealed) v
 WHERE s.name = v.name;
+
+-- Administration (admin*.go)
+
+-- name: UseAdminKeySystem :one
+-- Whose key this is. The note of its use is written at most once a minute.
+WITH k AS (
+    SELECT a.id, a.name FROM admin_keys a WHERE a.key_hash = sqlc.arg(key_hash) AND a.revoked_at IS NULL
+), u AS (
+    UPDATE admin_keys a SET used_at = now() FROM k WHERE a.id = k.id AND (a.used_at IS NULL OR a.used_at < now() - interval '1 minute')
+)
+SELECT k.name FROM k;
+
+-- name: LockAdminKeysSystem :exec
+-- One key is made at a time, so that no two have one name.
+SELECT pg_advisory_xact_lock(7205759403792796);
+
+-- name: InsertAdminKeySystem :one
+-- A name is never used twice, not even after its key was revoked: the audit log names keys by it.
+INSERT INTO admin_keys (name, key_hash) SELECT sqlc.arg(name)::text, sqlc.arg(key_hash)::bytea
+WHERE NOT EXISTS (SELECT FROM admin_keys k WHERE k.name = sqlc.arg(name)::text)
+RETURNING id, name, created_at, used_at, revoked_at;
+
+-- name: AdminKeysSystem :many
+SELECT id, name, created_at, used_at, revoked_at FROM admin_keys ORDER BY created_at, id;
+
+-- name: RevokeAdminKeySystem :one
+UPDATE admin_keys SET revoked_at = now() WHERE name = sqlc.arg(name) AND revoked_at IS NULL
+RETURNING id, name, created_at, used_at, revoked_at;
+
+-- name: AppsPageSystem :many
+SELECT id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at
+FROM apps WHERE id > sqlc.arg(after)::text ORDER BY id LIMIT sqlc.arg(max)::int;
+
+-- name: InsertAppSystem :execrows
+INSERT INTO apps (id, name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING;
+
+-- name: LockAppSystem :one
+SELECT id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at
+FROM apps WHERE id = sqlc.arg(id) FOR UPDATE;
+
+-- name: UpdateAppSystem :one
+UPDATE apps SET name = sqlc.arg(name), origins = sqlc.arg(origins), base_url = sqlc.narg(base_url), access_ttl = sqlc.narg(access_ttl),
+    refresh_ttl = sqlc.narg(refresh_ttl), refresh_absolute_ttl = sqlc.narg(refresh_absolute_ttl), refresh_grace = sqlc.narg(refresh_grace),
+    registration_open = sqlc.arg(registration_open), verification_required = sqlc.narg(verification_required),
+    silent_registration = sqlc.arg(silent_registration), password_min = sqlc.arg(password_min),
+    password_classes = sqlc.arg(password_classes), updated_at = now()
+WHERE id = sqlc.arg(id)
+RETURNING id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at;
+
+-- name: DeleteAppSystem :execrows
+DELETE FROM apps WHERE id = sqlc.arg(id);
+
+-- name: RevokeAppSystem :one
+-- Ends every access token and session of an app.
+WITH a AS (
+    UPDATE apps x SET not_before = greatest(x.not_before, sqlc.arg(not_before)::timestamptz), updated_at = now() WHERE x.id = sqlc.arg(id)
+    RETURNING x.id, x.not_before
+), s AS (
+    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = sqlc.arg(reason) FROM a
+    WHERE t.app_id = a.id AND t.revoked_at IS NULL AND t.expires_at > now()
+    RETURNING t.id
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, not_before, expires_at)
+    SELECT a.id, 'app', a.id, a.not_before, now() + sqlc.arg(event_life)::interval FROM a
+)
+SELECT (SELECT count(*) FROM s) AS sessions FROM a;
+
+-- name: SearchUsers :many
+-- Addresses are stored in lower case, and so is the text to look for.
+SELECT id, app_id, email, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE app_id = sqlc.arg(app_id)
+    AND (sqlc.arg(part)::text = '' OR strpos(email, sqlc.arg(part)::text) > 0)
+    AND (sqlc.arg(role)::text = '' OR role = sqlc.arg(role)::text)
+    AND (sqlc.arg(status)::text = '' OR status = sqlc.arg(status)::text)
+    AND (sqlc.narg(verified)::boolean IS NULL OR email_verified = sqlc.narg(verified)::boolean)
+    AND (sqlc.narg(before)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before)::timestamptz, sqlc.arg(before_id)::uuid))
+ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(max)::int;
+
+-- name: FindUsersSystem :many
+-- For the command line: over all apps, or in one.
+SELECT id, app_id, email, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE (sqlc.arg(app_id)::text = '' OR app_id = sqlc.arg(app_id)::text)
+    AND (sqlc.narg(id)::uuid IS NULL OR id = sqlc.narg(id)::uuid)
+    AND (sqlc.arg(email)::text = '' OR email = sqlc.arg(email)::text)
+    AND (sqlc.arg(part)::text = '' OR strpos(email, sqlc.arg(part)::text) > 0)
+    AND (sqlc.arg(role)::text = '' OR role = sqlc.arg(role)::text)
+ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(max)::int;
+
+-- name: ShowUser :one
+SELECT u.id, u.app_id, u.email, u.role, u.status, u.email_verified, u.token_version, u.created_at, u.updated_at,
+    (SELECT count(*) FROM refresh_tokens s WHERE s.app_id = u.app_id AND s.user_id = u.id AND s.token_version = u.token_version
+        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()) AS sessions
+FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(user_id);
+
+-- name: LockUser :one
+SELECT id, email, role, status, email_verified FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) FOR UPDATE;
+
+-- name: InsertUser :exec
+INSERT INTO users (id, app_id, email, password_hash, role, email_verified)
+VALUES (sqlc.arg(id), sqlc.arg(app_id), sqlc.arg(email), sqlc.arg(password_hash), sqlc.arg(role), sqlc.arg(email_verified));
+
+-- name: MarkVerified :exec
+UPDATE users SET email_verified = true, updated_at = now() WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id);
+
+-- name: LiveSessionsSystem :many
+SELECT s.id, s.app_id, s.user_id, u.email, s.created_at, s.last_used_at, s.expires_at, s.user_agent, s.ip
+FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+WHERE s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND s.token_version = u.token_version AND u.status = 'active'
+    AND (sqlc.arg(app_id)::text = '' OR s.app_id = sqlc.arg(app_id)::text)
+    AND (sqlc.narg(user_id)::uuid IS NULL OR s.user_id = sqlc.narg(user_id)::uuid)
+    AND (sqlc.arg(email)::text = '' OR u.email = sqlc.arg(email)::text)
+    AND (sqlc.narg(before)::timestamptz IS NULL OR (s.created_at, s.id) < (sqlc.narg(before)::timestamptz, sqlc.arg(before_id)::uuid))
+ORDER BY s.created_at DESC, s.id DESC LIMIT sqlc.arg(max)::int;
+
+-- name: SessionCountsSystem :one
+SELECT count(*) AS total, count(*) FILTER (WHERE s.revoked_at IS NOT NULL) AS revoked,
+    count(*) FILTER (WHERE s.revoked_at IS NULL AND least(s.expires_at, s.absolute_expires_at) <= now()) AS expired,
+    count(*) FILTER (WHERE s.revoked_at IS NULL AND least(s.expires_at, s.absolute_expires_at) > now() AND s.token_version = u.token_version
+        AND u.status = 'active') AS active
+FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id;
+
+-- name: PurgeOldSessionsSystem :one
+WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
+    WHERE r.expires_at < now() - sqlc.arg(age)::interval ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;
+
+-- name: EventsSystem :many
+SELECT id, app_id, kind, subject, version, not_before, expires_at, created_at FROM revocation_events
+WHERE (sqlc.arg(app_id)::text = '' OR app_id = sqlc.arg(app_id)::text) AND (sqlc.arg(before)::bigint = 0 OR id < sqlc.arg(before)::bigint)
+ORDER BY id DESC LIMIT sqlc.arg(max)::int;
+
+-- name: AppOfUserSystem :one
+SELECT app_id FROM users WHERE id = sqlc.arg(id);
+
+-- name: AuditSystem :many
+SELECT id, app_id, user_id, actor, action, ip, user_agent, meta, created_at FROM audit
+WHERE (sqlc.arg(app_id)::text = '' OR app_id = sqlc.arg(app_id)::text)
+    AND (sqlc.narg(user_id)::uuid IS NULL OR user_id = sqlc.narg(user_id)::uuid)
+    AND (sqlc.arg(actor)::text = '' OR actor = sqlc.arg(actor)::text)
+    AND (sqlc.arg(action)::text = '' OR action = sqlc.arg(action)::text)
+    AND (sqlc.narg(since)::timestamptz IS NULL OR created_at >= sqlc.narg(since)::timestamptz)
+    AND (sqlc.narg(until)::timestamptz IS NULL OR created_at < sqlc.narg(until)::timestamptz)
+    AND (sqlc.narg(before)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before)::timestamptz, sqlc.arg(before_id)::uuid))
+ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(max)::int;
+
+-- name: StatsSystem :one
+SELECT (SELECT count(*) FROM apps) AS apps, (SELECT count(*) FROM users) AS users,
+    (SELECT count(*) FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+        WHERE s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND s.token_version = u.token_version
+            AND u.status = 'active') AS sessions,
+    (SELECT count(*) FROM audit WHERE action = 'login' AND created_at > now() - interval '24 hours') AS logins,
+    (SELECT count(*) FROM mails WHERE sent_at IS NULL AND error IS NULL) AS mails_waiting,
+    (SELECT count(*) FROM mails WHERE sent_at IS NULL AND error IS NOT NULL) AS mails_failed;
+
+-- name: ExportSessions :many
+SELECT id, created_at, last_used_at, expires_at, revoked_at, revoked_reason, user_agent, ip FROM refresh_tokens
+WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) ORDER BY created_at, id;
+
+-- name: ExportAudit :many
+SELECT actor, action, ip, user_agent, created_at FROM audit
+WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id)::uuid ORDER BY created_at, id;
+
+-- name: ExportMails :many
+SELECT kind, recipient, created_at, sent_at FROM mails
+WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) ORDER BY created_at, id;

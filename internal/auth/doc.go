@@ -6,5 +6,6 @@
 //     refused without a query.
 //   - An access token is trusted only when its signature holds AND the database says that user, session and token live.
 //     With the database away the answer is "unavailable", never "yes" and never "no".
+//   - A signing key is published by every server before it signs, and until the last token it signed has expired.
 //   - Unknown user and wrong password cost the same time and get the same answer.
 package auth

@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"strings"
 	"syscall"
@@ -66,9 +67,18 @@ func TestDatabaseCommands(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "(y/N) Cancelled") {
 		t.Errorf("%v: %s", err, out)
 	}
-	unreachable := run(t, []string{"DATABASE_URL=postgresql://ada:canary-database-password@127.0.0.1:" + freePort(t) + "/x"}, "db", "status")
-	if unreachable.code != 1 || !strings.Contains(unreachable.err, "cannot reach PostgreSQL") || strings.Contains(unreachable.err, "canary") {
-		t.Errorf("exit %d: %s", unreachable.code, unreachable.err)
+}
+
+func TestDatabaseCommandsSayThatPostgreSQLIsNotThere(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer silent.Close()
+	for _, address := range []string{"127.0.0.1:" + freePort(t), silent.Addr().String()} {
+		o := run(t, []string{"DATABASE_URL=postgresql://ada:canary-database-password@" + address + "/x?sslmode=disable"}, "db", "status")
+		if o.code != 1 || o.took > 10*time.Second || !strings.HasPrefix(o.err, "Error: cannot reach PostgreSQL at "+address) || strings.Contains(o.err, "canary") {
+			t.Errorf("exit %d after %s: %s", o.code, o.took, o.err)
+		}
 	}
 }
 
@@ -136,6 +146,23 @@ func TestCommandLine(t *testing.T) {
 				t.Errorf("%q %q does not say %q", o.out, o.err, c.want)
 			}
 		})
+	}
+}
+
+func TestDemoSaysWhyItsServerDoesNotStart(t *testing.T) {
+	t.Parallel()
+	o := run(t, []string{"PORT=" + freePort(t), "REFRESH_GRACE=1h"}, "demo")
+	if o.code != 1 || !strings.Contains(o.err, "REFRESH_GRACE") {
+		t.Errorf("exit %d: %s", o.code, o.err)
+	}
+	busy, err := net.Listen("tcp", "localhost:0")
+	must(t, err)
+	defer busy.Close()
+	_, port, err := net.SplitHostPort(busy.Addr().String())
+	must(t, err)
+	o = run(t, []string{"PORT=" + freePort(t), "TURKEY_SANDBOX_PORT=" + port}, "demo")
+	if o.code != 1 || !strings.Contains(o.err, "did not start") || !strings.Contains(o.err, "set TURKEY_SANDBOX_PORT") {
+		t.Errorf("exit %d: %s", o.code, o.err)
 	}
 }
 

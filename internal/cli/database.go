@@ -92,24 +92,35 @@ func (d *database) migrations(log *slog.Logger) db.MigrateConfig {
 	return m
 }
 
-// open migrates (or checks that nothing is pending) and connects.
-func (d *database) open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
-	dc := d.config(cfg)
-	err := db.Retry(ctx, dc, func(ctx context.Context) error {
-		if cfg.AutoMigrate {
-			_, err := db.Migrate(ctx, d.migrations(log))
-			return err
-		}
-		pending, err := db.Pending(ctx, d.url)
-		if err == nil && pending {
-			err = errors.New("migrations are pending and AUTO_MIGRATE is false: run `gravy db migrate`")
-		}
+// reach waits a few seconds at most for PostgreSQL to answer, and tells whether migrations are pending.
+func (d *database) reach(ctx context.Context, cfg *config.Config, url string) (pending bool, err error) {
+	err = db.Retry(ctx, d.config(cfg), func(ctx context.Context) error {
+		pending, err = db.Pending(ctx, url)
 		return err
 	})
+	return pending, err
+}
+
+// open migrates (or checks that nothing is pending) and connects. A migration takes as long as it takes, here or at the
+// server that is faster.
+func (d *database) open(ctx context.Context, cfg *config.Config, log *slog.Logger) (*db.DB, error) {
+	url := d.url
+	if cfg.AutoMigrate {
+		url = d.adminURL
+	}
+	pending, err := d.reach(ctx, cfg, url)
 	if err != nil {
 		return nil, err
 	}
-	return db.Open(ctx, dc)
+	if pending && !cfg.AutoMigrate {
+		return nil, errors.New("migrations are pending and AUTO_MIGRATE is false: run `gravy db migrate`")
+	}
+	if m := d.migrations(log); cfg.AutoMigrate && (pending || m.AppLogin != "") {
+		if _, err := db.Migrate(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	return db.Open(ctx, d.config(cfg))
 }
 
 // dataDir makes the directory for what the server keeps beside the database. Others may pass through it (PostgreSQL's

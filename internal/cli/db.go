@@ -27,6 +27,9 @@ func (p *program) withDatabase(cmd *cobra.Command, fn func(context.Context, *dat
 		return err
 	}
 	defer d.stop()
+	if _, err := d.reach(ctx, cfg, d.adminURL); err != nil {
+		return err
+	}
 	return fn(ctx, d)
 }
 

@@ -84,16 +84,25 @@ func startOwnServer(ctx context.Context, base string) (stop func(), err error) {
 	if err := server.Start(); err != nil {
 		return nil, err
 	}
+	exited := make(chan struct{})
+	go func() {
+		_ = server.Wait() // the demo has its outcome
+		close(exited)
+	}()
 	stop = func() {
 		_ = server.Process.Signal(syscall.SIGTERM) // gone already is as good
-		_ = server.Wait()                          // the demo has its outcome
+		<-exited
 		_ = os.RemoveAll(dir)
 	}
-	for range 100 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if answers(ctx, base) {
 			return stop, nil
 		}
-		time.Sleep(100 * time.Millisecond)
+		select {
+		case <-exited:
+			deadline = time.Time{}
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	stop()
 	return nil, fmt.Errorf("the server of the demo did not start:\n%s", log.String())

@@ -32,7 +32,7 @@ import (
 )
 
 // patience bounds a wait for something that takes well under a second unless the machine is busy.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 // TestMain lets this test binary be the program: with TURKEY_TEST_MAIN it runs a command line instead of tests.
 func TestMain(m *testing.M) {
@@ -117,7 +117,7 @@ func run(t testing.TB, env []string, args ...string) outcome {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	timer := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	var exit *exec.ExitError
 	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) {

@@ -21,6 +21,7 @@ func BenchmarkGeneral(b *testing.B) {
 func BenchmarkGeneralParallel(b *testing.B) {
 	l := setup(b, func(c *limit.Config) { c.Now = nil; c.General.Max = 1 << 30 })
 	b.ReportAllocs()
+	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			l.Hit("2001:db8::1")

@@ -3,6 +3,7 @@ package limit_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,7 +18,7 @@ func replicas(b *bundle, n int, rule limit.Rule, store func(*limit.Config)) []*l
 	b.t.Helper()
 	var all []*limit.Limits
 	for range n {
-		cfg := limit.Config{DB: b.db, Key: key, Now: b.clock.Now, General: rule}
+		cfg := limit.Config{DB: b.db, Key: key, Now: b.clock.Now, General: rule, Log: slog.New(slog.NewTextHandler(b.log, nil))}
 		store(&cfg)
 		all = append(all, open(b.t, cfg))
 	}

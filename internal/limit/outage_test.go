@@ -194,10 +194,7 @@ func TestCountsSurviveAnIncident(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.kill()
-	all := replicas(b, 2, limit.Rule{Window: time.Hour, Max: 10}, func(c *limit.Config) {
-		c.RedisURL = r.url()
-		c.Log = slog.New(slog.NewTextHandler(log, nil))
-	})
+	all := replicas(b, 2, limit.Rule{Window: time.Hour, Max: 10}, func(c *limit.Config) { c.RedisURL = r.url() })
 	hits(all[0], "192.0.2.1", 10)
 	all[0].Merge(t.Context())
 	all[0].Merge(t.Context())

@@ -45,9 +45,9 @@ func New(secret []byte, purpose string) (*Box, error) {
 	return &Box{aead: aead, id: hex.EncodeToString(id)}, nil
 }
 
-// Key derives 32 bytes for another use of the secret than sealing.
+// Key derives 32 bytes for another use of the secret than sealing; no Box has them as its key.
 func Key(secret []byte, purpose string) ([]byte, error) {
-	return hkdf.Key(sha256.New, secret, nil, "turkey/"+purpose, 32)
+	return hkdf.Key(sha256.New, secret, nil, "turkey/key/"+purpose, 32)
 }
 
 // ID names the key without telling anything about it: equal secrets and purposes have equal ids.
@@ -57,7 +57,7 @@ func (b *Box) ID() string { return b.id }
 func (b *Box) Encrypt(plaintext, associatedData []byte) ([]byte, error) {
 	out := make([]byte, 1+b.aead.NonceSize(), 1+b.aead.NonceSize()+len(plaintext)+b.aead.Overhead())
 	out[0] = version
-	rand.Read(out[1:]) // never fails, it ends the program
+	rand.Read(out[1:])                                               // never fails, it ends the program
 	return b.aead.Seal(out, out[1:], plaintext, associatedData), nil //nolint:gosec // the nonce is random, by the line above
 }
 

@@ -165,12 +165,11 @@ func FuzzDecrypt(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{1}, 41), []byte("place"))
 	f.Fuzz(func(t *testing.T, sealed, place []byte) {
 		plain, err := b.Decrypt(sealed, place)
-		if bytes.Equal(sealed, genuine) && string(place) == "place" {
-			if err != nil || string(plain) != "plain" {
-				t.Errorf("the genuine message gives %q, %v", plain, err)
-			}
-			return
+		if err == nil && (string(plain) != "plain" || string(place) != "place") {
+			t.Errorf("%x opens as %q in %q", sealed, plain, place)
 		}
-		mustNotOpen(t, b, sealed, place, "not a message of ours")
+		if err != nil && (!errors.Is(err, seal.ErrOpen) || plain != nil) {
+			t.Errorf("%x gives %q, %v", sealed, plain, err)
+		}
 	})
 }

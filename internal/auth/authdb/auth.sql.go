@@ -13,6 +13,44 @@ import (
 	"github.com/google/uuid"
 )
 
+const adminKeysSystem = `-- name: AdminKeysSystem :many
+SELECT id, name, created_at, used_at, revoked_at FROM admin_keys ORDER BY created_at, id
+`
+
+type AdminKeysSystemRow struct {
+	ID        uuid.UUID
+	Name      string
+	CreatedAt time.Time
+	UsedAt    *time.Time
+	RevokedAt *time.Time
+}
+
+func (q *Queries) AdminKeysSystem(ctx context.Context, db DBTX) ([]AdminKeysSystemRow, error) {
+	rows, err := db.Query(ctx, adminKeysSystem)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AdminKeysSystemRow
+	for rows.Next() {
+		var i AdminKeysSystemRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.CreatedAt,
+			&i.UsedAt,
+			&i.RevokedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const allOriginsSystem = `-- name: AllOriginsSystem :many
 SELECT DISTINCT unnest(origins)::text AS origin FROM apps
 `
@@ -35,6 +73,17 @@ func (q *Queries) AllOriginsSystem(ctx context.Context, db DBTX) ([]string, erro
 		return nil, err
 	}
 	return items, nil
+}
+
+const appOfUserSystem = `-- name: AppOfUserSystem :one
+SELECT app_id FROM users WHERE id = $1
+`
+
+func (q *Queries) AppOfUserSystem(ctx context.Context, db DBTX, id uuid.UUID) (string, error) {
+	row := db.QueryRow(ctx, appOfUserSystem, id)
+	var app_id string
+	err := row.Scan(&app_id)
+	return app_id, err
 }
 
 const appSystem = `-- name: AppSystem :one
@@ -67,6 +116,49 @@ func (q *Queries) AppSystem(ctx context.Context, db DBTX, id string) (App, error
 	return i, err
 }
 
+const appsPageSystem = `-- name: AppsPageSystem :many
+SELECT id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at
+FROM apps WHERE id > $1::text ORDER BY id LIMIT $2::int
+`
+
+func (q *Queries) AppsPageSystem(ctx context.Context, db DBTX, after string, max int32) ([]App, error) {
+	rows, err := db.Query(ctx, appsPageSystem, after, max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []App
+	for rows.Next() {
+		var i App
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Origins,
+			&i.BaseUrl,
+			&i.AccessTtl,
+			&i.RefreshTtl,
+			&i.RefreshAbsoluteTtl,
+			&i.RefreshGrace,
+			&i.RegistrationOpen,
+			&i.VerificationRequired,
+			&i.SilentRegistration,
+			&i.PasswordMin,
+			&i.PasswordClasses,
+			&i.NotBefore,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const appsSystem = `-- name: AppsSystem :many
 SELECT id FROM apps
 `
@@ -84,6 +176,70 @@ func (q *Queries) AppsSystem(ctx context.Context, db DBTX) ([]string, error) {
 			return nil, err
 		}
 		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const auditSystem = `-- name: AuditSystem :many
+SELECT id, app_id, user_id, actor, action, ip, user_agent, meta, created_at FROM audit
+WHERE ($1::text = '' OR app_id = $1::text)
+    AND ($2::uuid IS NULL OR user_id = $2::uuid)
+    AND ($3::text = '' OR actor = $3::text)
+    AND ($4::text = '' OR action = $4::text)
+    AND ($5::timestamptz IS NULL OR created_at >= $5::timestamptz)
+    AND ($6::timestamptz IS NULL OR created_at < $6::timestamptz)
+    AND ($7::timestamptz IS NULL OR (created_at, id) < ($7::timestamptz, $8::uuid))
+ORDER BY created_at DESC, id DESC LIMIT $9::int
+`
+
+type AuditSystemParams struct {
+	AppID    string
+	UserID   *uuid.UUID
+	Actor    string
+	Action   string
+	Since    *time.Time
+	Until    *time.Time
+	Before   *time.Time
+	BeforeID uuid.UUID
+	Max      int32
+}
+
+func (q *Queries) AuditSystem(ctx context.Context, db DBTX, arg AuditSystemParams) ([]Audit, error) {
+	rows, err := db.Query(ctx, auditSystem,
+		arg.AppID,
+		arg.UserID,
+		arg.Actor,
+		arg.Action,
+		arg.Since,
+		arg.Until,
+		arg.Before,
+		arg.BeforeID,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []Audit
+	for rows.Next() {
+		var i Audit
+		if err := rows.Scan(
+			&i.ID,
+			&i.AppID,
+			&i.UserID,
+			&i.Actor,
+			&i.Action,
+			&i.Ip,
+			&i.UserAgent,
+			&i.Meta,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
 	}
 	if err := rows.Err(); err != nil {
 		return nil, err
@@ -198,6 +354,18 @@ func (q *Queries) CreateUser(ctx context.Context, db DBTX, arg CreateUserParams)
 	var i CreateUserRow
 	err := row.Scan(&i.TokenVersion, &i.MailID)
 	return i, err
+}
+
+const deleteAppSystem = `-- name: DeleteAppSystem :execrows
+DELETE FROM apps WHERE id = $1
+`
+
+func (q *Queries) DeleteAppSystem(ctx context.Context, db DBTX, id string) (int64, error) {
+	result, err := db.Exec(ctx, deleteAppSystem, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const deleteUser = `-- name: DeleteUser :one
@@ -345,6 +513,277 @@ func (q *Queries) EnsureAppSystem(ctx context.Context, db DBTX, iD string, name 
 	return err
 }
 
+const eventsSystem = `-- name: EventsSystem :many
+SELECT id, app_id, kind, subject, version, not_before, expires_at, created_at FROM revocation_events
+WHERE ($1::text = '' OR app_id = $1::text) AND ($2::bigint = 0 OR id < $2::bigint)
+ORDER BY id DESC LIMIT $3::int
+`
+
+type EventsSystemParams struct {
+	AppID  string
+	Before int64
+	Max    int32
+}
+
+func (q *Queries) EventsSystem(ctx context.Context, db DBTX, arg EventsSystemParams) ([]RevocationEvent, error) {
+	rows, err := db.Query(ctx, eventsSystem, arg.AppID, arg.Before, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RevocationEvent
+	for rows.Next() {
+		var i RevocationEvent
+		if err := rows.Scan(
+			&i.ID,
+			&i.AppID,
+			&i.Kind,
+			&i.Subject,
+			&i.Version,
+			&i.NotBefore,
+			&i.ExpiresAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const exportAudit = `-- name: ExportAudit :many
+SELECT actor, action, ip, user_agent, created_at FROM audit
+WHERE app_id = $1 AND user_id = $2::uuid ORDER BY created_at, id
+`
+
+type ExportAuditRow struct {
+	Actor     *string
+	Action    string
+	Ip        *string
+	UserAgent *string
+	CreatedAt time.Time
+}
+
+func (q *Queries) ExportAudit(ctx context.Context, db DBTX, appID string, userID uuid.UUID) ([]ExportAuditRow, error) {
+	rows, err := db.Query(ctx, exportAudit, appID, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportAuditRow
+	for rows.Next() {
+		var i ExportAuditRow
+		if err := rows.Scan(
+			&i.Actor,
+			&i.Action,
+			&i.Ip,
+			&i.UserAgent,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const exportMails = `-- name: ExportMails :many
+SELECT kind, recipient, created_at, sent_at FROM mails
+WHERE app_id = $1 AND user_id = $2 ORDER BY created_at, id
+`
+
+type ExportMailsRow struct {
+	Kind      string
+	Recipient string
+	CreatedAt time.Time
+	SentAt    *time.Time
+}
+
+func (q *Queries) ExportMails(ctx context.Context, db DBTX, appID string, userID uuid.UUID) ([]ExportMailsRow, error) {
+	rows, err := db.Query(ctx, exportMails, appID, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportMailsRow
+	for rows.Next() {
+		var i ExportMailsRow
+		if err := rows.Scan(
+			&i.Kind,
+			&i.Recipient,
+			&i.CreatedAt,
+			&i.SentAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const exportSessions = `-- name: ExportSessions :many
+SELECT id, created_at, last_used_at, expires_at, revoked_at, revoked_reason, user_agent, ip FROM refresh_tokens
+WHERE app_id = $1 AND user_id = $2 ORDER BY created_at, id
+`
+
+type ExportSessionsRow struct {
+	ID            uuid.UUID
+	CreatedAt     time.Time
+	LastUsedAt    *time.Time
+	ExpiresAt     time.Time
+	RevokedAt     *time.Time
+	RevokedReason *string
+	UserAgent     *string
+	Ip            *string
+}
+
+func (q *Queries) ExportSessions(ctx context.Context, db DBTX, appID string, userID uuid.UUID) ([]ExportSessionsRow, error) {
+	rows, err := db.Query(ctx, exportSessions, appID, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportSessionsRow
+	for rows.Next() {
+		var i ExportSessionsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.RevokedReason,
+			&i.UserAgent,
+			&i.Ip,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const findUsersSystem = `-- name: FindUsersSystem :many
+SELECT id, app_id, email, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE ($1::text = '' OR app_id = $1::text)
+    AND ($2::uuid IS NULL OR id = $2::uuid)
+    AND ($3::text = '' OR email = $3::text)
+    AND ($4::text = '' OR strpos(email, $4::text) > 0)
+    AND ($5::text = '' OR role = $5::text)
+ORDER BY created_at DESC, id DESC LIMIT $6::int
+`
+
+type FindUsersSystemParams struct {
+	AppID string
+	ID    *uuid.UUID
+	Email string
+	Part  string
+	Role  string
+	Max   int32
+}
+
+type FindUsersSystemRow struct {
+	ID            uuid.UUID
+	AppID         string
+	Email         string
+	Role          string
+	Status        string
+	EmailVerified bool
+	TokenVersion  int32
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// For the command line: over all apps, or in one.
+func (q *Queries) FindUsersSystem(ctx context.Context, db DBTX, arg FindUsersSystemParams) ([]FindUsersSystemRow, error) {
+	rows, err := db.Query(ctx, findUsersSystem,
+		arg.AppID,
+		arg.ID,
+		arg.Email,
+		arg.Part,
+		arg.Role,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []FindUsersSystemRow
+	for rows.Next() {
+		var i FindUsersSystemRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AppID,
+			&i.Email,
+			&i.Role,
+			&i.Status,
+			&i.EmailVerified,
+			&i.TokenVersion,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const insertAdminKeySystem = `-- name: InsertAdminKeySystem :one
+INSERT INTO admin_keys (name, key_hash) SELECT $1::text, $2::bytea
+WHERE NOT EXISTS (SELECT FROM admin_keys k WHERE k.name = $1::text)
+RETURNING id, name, created_at, used_at, revoked_at
+`
+
+type InsertAdminKeySystemRow struct {
+	ID        uuid.UUID
+	Name      string
+	CreatedAt time.Time
+	UsedAt    *time.Time
+	RevokedAt *time.Time
+}
+
+// A name is never used twice, not even after its key was revoked: the audit log names keys by it.
+func (q *Queries) InsertAdminKeySystem(ctx context.Context, db DBTX, name string, keyHash []byte) (InsertAdminKeySystemRow, error) {
+	row := db.QueryRow(ctx, insertAdminKeySystem, name, keyHash)
+	var i InsertAdminKeySystemRow
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.CreatedAt,
+		&i.UsedAt,
+		&i.RevokedAt,
+	)
+	return i, err
+}
+
+const insertAppSystem = `-- name: InsertAppSystem :execrows
+INSERT INTO apps (id, name) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING
+`
+
+func (q *Queries) InsertAppSystem(ctx context.Context, db DBTX, iD string, name string) (int64, error) {
+	result, err := db.Exec(ctx, insertAppSystem, iD, name)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const insertKeySystem = `-- name: InsertKeySystem :exec
 INSERT INTO keys (kid, public_pem, private_pem, created_at, signs_from)
 VALUES ($1, $2, $3, $4, $5)
@@ -375,6 +814,32 @@ INSERT INTO server_secrets (name, sealed) VALUES ($1, $2)
 
 func (q *Queries) InsertSecretSystem(ctx context.Context, db DBTX, name string, sealed []byte) error {
 	_, err := db.Exec(ctx, insertSecretSystem, name, sealed)
+	return err
+}
+
+const insertUser = `-- name: InsertUser :exec
+INSERT INTO users (id, app_id, email, password_hash, role, email_verified)
+VALUES ($1, $2, $3, $4, $5, $6)
+`
+
+type InsertUserParams struct {
+	ID            uuid.UUID
+	AppID         string
+	Email         string
+	PasswordHash  string
+	Role          string
+	EmailVerified bool
+}
+
+func (q *Queries) InsertUser(ctx context.Context, db DBTX, arg InsertUserParams) error {
+	_, err := db.Exec(ctx, insertUser,
+		arg.ID,
+		arg.AppID,
+		arg.Email,
+		arg.PasswordHash,
+		arg.Role,
+		arg.EmailVerified,
+	)
 	return err
 }
 
@@ -567,6 +1032,75 @@ func (q *Queries) LiveSessionOwner(ctx context.Context, db DBTX, sessionID uuid.
 	return i, err
 }
 
+const liveSessionsSystem = `-- name: LiveSessionsSystem :many
+SELECT s.id, s.app_id, s.user_id, u.email, s.created_at, s.last_used_at, s.expires_at, s.user_agent, s.ip
+FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+WHERE s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND s.token_version = u.token_version AND u.status = 'active'
+    AND ($1::text = '' OR s.app_id = $1::text)
+    AND ($2::uuid IS NULL OR s.user_id = $2::uuid)
+    AND ($3::text = '' OR u.email = $3::text)
+    AND ($4::timestamptz IS NULL OR (s.created_at, s.id) < ($4::timestamptz, $5::uuid))
+ORDER BY s.created_at DESC, s.id DESC LIMIT $6::int
+`
+
+type LiveSessionsSystemParams struct {
+	AppID    string
+	UserID   *uuid.UUID
+	Email    string
+	Before   *time.Time
+	BeforeID uuid.UUID
+	Max      int32
+}
+
+type LiveSessionsSystemRow struct {
+	ID         uuid.UUID
+	AppID      string
+	UserID     uuid.UUID
+	Email      string
+	CreatedAt  time.Time
+	LastUsedAt *time.Time
+	ExpiresAt  time.Time
+	UserAgent  *string
+	Ip         *string
+}
+
+func (q *Queries) LiveSessionsSystem(ctx context.Context, db DBTX, arg LiveSessionsSystemParams) ([]LiveSessionsSystemRow, error) {
+	rows, err := db.Query(ctx, liveSessionsSystem,
+		arg.AppID,
+		arg.UserID,
+		arg.Email,
+		arg.Before,
+		arg.BeforeID,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LiveSessionsSystemRow
+	for rows.Next() {
+		var i LiveSessionsSystemRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AppID,
+			&i.UserID,
+			&i.Email,
+			&i.CreatedAt,
+			&i.LastUsedAt,
+			&i.ExpiresAt,
+			&i.UserAgent,
+			&i.Ip,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const liveUser = `-- name: LiveUser :one
 SELECT u.email, u.role, u.status, u.token_version, u.email_verified, u.created_at,
     (EXISTS (SELECT FROM revoked_jti j WHERE j.jti = $1)
@@ -615,6 +1149,16 @@ func (q *Queries) LiveUser(ctx context.Context, db DBTX, arg LiveUserParams) (Li
 	return i, err
 }
 
+const lockAdminKeysSystem = `-- name: LockAdminKeysSystem :exec
+SELECT pg_advisory_xact_lock(7205759403792796)
+`
+
+// One key is made at a time, so that no two have one name.
+func (q *Queries) LockAdminKeysSystem(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, lockAdminKeysSystem)
+	return err
+}
+
 const lockAdmins = `-- name: LockAdmins :many
 SELECT id FROM users WHERE app_id = $1 AND role = 'admin' AND status = 'active' ORDER BY id FOR UPDATE
 `
@@ -640,6 +1184,36 @@ func (q *Queries) LockAdmins(ctx context.Context, db DBTX, appID string) ([]uuid
 	return items, nil
 }
 
+const lockAppSystem = `-- name: LockAppSystem :one
+SELECT id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at
+FROM apps WHERE id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockAppSystem(ctx context.Context, db DBTX, id string) (App, error) {
+	row := db.QueryRow(ctx, lockAppSystem, id)
+	var i App
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Origins,
+		&i.BaseUrl,
+		&i.AccessTtl,
+		&i.RefreshTtl,
+		&i.RefreshAbsoluteTtl,
+		&i.RefreshGrace,
+		&i.RegistrationOpen,
+		&i.VerificationRequired,
+		&i.SilentRegistration,
+		&i.PasswordMin,
+		&i.PasswordClasses,
+		&i.NotBefore,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const lockKeysSystem = `-- name: LockKeysSystem :exec
 SELECT pg_advisory_xact_lock(7205759403792795)
 `
@@ -648,6 +1222,31 @@ SELECT pg_advisory_xact_lock(7205759403792795)
 func (q *Queries) LockKeysSystem(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, lockKeysSystem)
 	return err
+}
+
+const lockUser = `-- name: LockUser :one
+SELECT id, email, role, status, email_verified FROM users WHERE app_id = $1 AND id = $2 FOR UPDATE
+`
+
+type LockUserRow struct {
+	ID            uuid.UUID
+	Email         string
+	Role          string
+	Status        string
+	EmailVerified bool
+}
+
+func (q *Queries) LockUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (LockUserRow, error) {
+	row := db.QueryRow(ctx, lockUser, appID, userID)
+	var i LockUserRow
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.Role,
+		&i.Status,
+		&i.EmailVerified,
+	)
+	return i, err
 }
 
 const lockUserByEmail = `-- name: LockUserByEmail :one
@@ -724,6 +1323,15 @@ func (q *Queries) MailboxSystem(ctx context.Context, db DBTX, arg MailboxSystemP
 		return nil, err
 	}
 	return items, nil
+}
+
+const markVerified = `-- name: MarkVerified :exec
+UPDATE users SET email_verified = true, updated_at = now() WHERE app_id = $1 AND id = $2
+`
+
+func (q *Queries) MarkVerified(ctx context.Context, db DBTX, appID string, userID uuid.UUID) error {
+	_, err := db.Exec(ctx, markVerified, appID, userID)
+	return err
 }
 
 const openEmailToken = `-- name: OpenEmailToken :one
@@ -869,6 +1477,19 @@ SELECT count(*) FROM d
 
 func (q *Queries) PurgeMailsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
 	row := db.QueryRow(ctx, purgeMailsSystem, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const purgeOldSessionsSystem = `-- name: PurgeOldSessionsSystem :one
+WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
+    WHERE r.expires_at < now() - $1::interval ORDER BY r.expires_at LIMIT $2::int) RETURNING 1)
+SELECT count(*) FROM d
+`
+
+func (q *Queries) PurgeOldSessionsSystem(ctx context.Context, db DBTX, age time.Duration, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeOldSessionsSystem, age, batch)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -1061,6 +1682,67 @@ func (q *Queries) RevokeAccess(ctx context.Context, db DBTX, arg RevokeAccessPar
 	return count, err
 }
 
+const revokeAdminKeySystem = `-- name: RevokeAdminKeySystem :one
+UPDATE admin_keys SET revoked_at = now() WHERE name = $1 AND revoked_at IS NULL
+RETURNING id, name, created_at, used_at, revoked_at
+`
+
+type RevokeAdminKeySystemRow struct {
+	ID        uuid.UUID
+	Name      string
+	CreatedAt time.Time
+	UsedAt    *time.Time
+	RevokedAt *time.Time
+}
+
+func (q *Queries) RevokeAdminKeySystem(ctx context.Context, db DBTX, name string) (RevokeAdminKeySystemRow, error) {
+	row := db.QueryRow(ctx, revokeAdminKeySystem, name)
+	var i RevokeAdminKeySystemRow
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.CreatedAt,
+		&i.UsedAt,
+		&i.RevokedAt,
+	)
+	return i, err
+}
+
+const revokeAppSystem = `-- name: RevokeAppSystem :one
+WITH a AS (
+    UPDATE apps x SET not_before = greatest(x.not_before, $1::timestamptz), updated_at = now() WHERE x.id = $2
+    RETURNING x.id, x.not_before
+), s AS (
+    UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = $3 FROM a
+    WHERE t.app_id = a.id AND t.revoked_at IS NULL AND t.expires_at > now()
+    RETURNING t.id
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, not_before, expires_at)
+    SELECT a.id, 'app', a.id, a.not_before, now() + $4::interval FROM a
+)
+SELECT (SELECT count(*) FROM s) AS sessions FROM a
+`
+
+type RevokeAppSystemParams struct {
+	NotBefore time.Time
+	ID        string
+	Reason    *string
+	EventLife time.Duration
+}
+
+// Ends every access token and session of an app.
+func (q *Queries) RevokeAppSystem(ctx context.Context, db DBTX, arg RevokeAppSystemParams) (int64, error) {
+	row := db.QueryRow(ctx, revokeAppSystem,
+		arg.NotBefore,
+		arg.ID,
+		arg.Reason,
+		arg.EventLife,
+	)
+	var sessions int64
+	err := row.Scan(&sessions)
+	return sessions, err
+}
+
 const rewrapKeysSystem = `-- name: RewrapKeysSystem :exec
 UPDATE keys k SET private_pem = v.pem
 FROM (SELECT unnest($1::text[]) AS kid, unnest($2::text[]) AS pem) v
@@ -1194,6 +1876,80 @@ func (q *Queries) ScheduleKeysSystem(ctx context.Context, db DBTX, lives json.Ra
 	return err
 }
 
+const searchUsers = `-- name: SearchUsers :many
+SELECT id, app_id, email, role, status, email_verified, token_version, created_at, updated_at FROM users
+WHERE app_id = $1
+    AND ($2::text = '' OR strpos(email, $2::text) > 0)
+    AND ($3::text = '' OR role = $3::text)
+    AND ($4::text = '' OR status = $4::text)
+    AND ($5::boolean IS NULL OR email_verified = $5::boolean)
+    AND ($6::timestamptz IS NULL OR (created_at, id) < ($6::timestamptz, $7::uuid))
+ORDER BY created_at DESC, id DESC LIMIT $8::int
+`
+
+type SearchUsersParams struct {
+	AppID    string
+	Part     string
+	Role     string
+	Status   string
+	Verified *bool
+	Before   *time.Time
+	BeforeID uuid.UUID
+	Max      int32
+}
+
+type SearchUsersRow struct {
+	ID            uuid.UUID
+	AppID         string
+	Email         string
+	Role          string
+	Status        string
+	EmailVerified bool
+	TokenVersion  int32
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// Addresses are stored in lower case, and so is the text to look for.
+func (q *Queries) SearchUsers(ctx context.Context, db DBTX, arg SearchUsersParams) ([]SearchUsersRow, error) {
+	rows, err := db.Query(ctx, searchUsers,
+		arg.AppID,
+		arg.Part,
+		arg.Role,
+		arg.Status,
+		arg.Verified,
+		arg.Before,
+		arg.BeforeID,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SearchUsersRow
+	for rows.Next() {
+		var i SearchUsersRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.AppID,
+			&i.Email,
+			&i.Role,
+			&i.Status,
+			&i.EmailVerified,
+			&i.TokenVersion,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const secretsSystem = `-- name: SecretsSystem :many
 SELECT name, sealed FROM server_secrets
 `
@@ -1221,6 +1977,33 @@ func (q *Queries) SecretsSystem(ctx context.Context, db DBTX) ([]SecretsSystemRo
 		return nil, err
 	}
 	return items, nil
+}
+
+const sessionCountsSystem = `-- name: SessionCountsSystem :one
+SELECT count(*) AS total, count(*) FILTER (WHERE s.revoked_at IS NOT NULL) AS revoked,
+    count(*) FILTER (WHERE s.revoked_at IS NULL AND least(s.expires_at, s.absolute_expires_at) <= now()) AS expired,
+    count(*) FILTER (WHERE s.revoked_at IS NULL AND least(s.expires_at, s.absolute_expires_at) > now() AND s.token_version = u.token_version
+        AND u.status = 'active') AS active
+FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+`
+
+type SessionCountsSystemRow struct {
+	Total   int64
+	Revoked int64
+	Expired int64
+	Active  int64
+}
+
+func (q *Queries) SessionCountsSystem(ctx context.Context, db DBTX) (SessionCountsSystemRow, error) {
+	row := db.QueryRow(ctx, sessionCountsSystem)
+	var i SessionCountsSystemRow
+	err := row.Scan(
+		&i.Total,
+		&i.Revoked,
+		&i.Expired,
+		&i.Active,
+	)
+	return i, err
 }
 
 const sessionOwner = `-- name: SessionOwner :one
@@ -1352,6 +2135,77 @@ func (q *Queries) SetVerified(ctx context.Context, db DBTX, arg SetVerifiedParam
 	return email, err
 }
 
+const showUser = `-- name: ShowUser :one
+SELECT u.id, u.app_id, u.email, u.role, u.status, u.email_verified, u.token_version, u.created_at, u.updated_at,
+    (SELECT count(*) FROM refresh_tokens s WHERE s.app_id = u.app_id AND s.user_id = u.id AND s.token_version = u.token_version
+        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()) AS sessions
+FROM users u WHERE u.app_id = $1 AND u.id = $2
+`
+
+type ShowUserRow struct {
+	ID            uuid.UUID
+	AppID         string
+	Email         string
+	Role          string
+	Status        string
+	EmailVerified bool
+	TokenVersion  int32
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	Sessions      int64
+}
+
+func (q *Queries) ShowUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (ShowUserRow, error) {
+	row := db.QueryRow(ctx, showUser, appID, userID)
+	var i ShowUserRow
+	err := row.Scan(
+		&i.ID,
+		&i.AppID,
+		&i.Email,
+		&i.Role,
+		&i.Status,
+		&i.EmailVerified,
+		&i.TokenVersion,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+		&i.Sessions,
+	)
+	return i, err
+}
+
+const statsSystem = `-- name: StatsSystem :one
+SELECT (SELECT count(*) FROM apps) AS apps, (SELECT count(*) FROM users) AS users,
+    (SELECT count(*) FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+        WHERE s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND s.token_version = u.token_version
+            AND u.status = 'active') AS sessions,
+    (SELECT count(*) FROM audit WHERE action = 'login' AND created_at > now() - interval '24 hours') AS logins,
+    (SELECT count(*) FROM mails WHERE sent_at IS NULL AND error IS NULL) AS mails_waiting,
+    (SELECT count(*) FROM mails WHERE sent_at IS NULL AND error IS NOT NULL) AS mails_failed
+`
+
+type StatsSystemRow struct {
+	Apps         int64
+	Users        int64
+	Sessions     int64
+	Logins       int64
+	MailsWaiting int64
+	MailsFailed  int64
+}
+
+func (q *Queries) StatsSystem(ctx context.Context, db DBTX) (StatsSystemRow, error) {
+	row := db.QueryRow(ctx, statsSystem)
+	var i StatsSystemRow
+	err := row.Scan(
+		&i.Apps,
+		&i.Users,
+		&i.Sessions,
+		&i.Logins,
+		&i.MailsWaiting,
+		&i.MailsFailed,
+	)
+	return i, err
+}
+
 const takeMailSystem = `-- name: TakeMailSystem :one
 UPDATE mails SET attempts = attempts + 1 WHERE id = $1 AND sent_at IS NULL
 RETURNING app_id, user_id, kind, recipient, data, attempts
@@ -1381,6 +2235,71 @@ func (q *Queries) TakeMailSystem(ctx context.Context, db DBTX, id uuid.UUID) (Ta
 	return i, err
 }
 
+const updateAppSystem = `-- name: UpdateAppSystem :one
+UPDATE apps SET name = $1, origins = $2, base_url = $3, access_ttl = $4,
+    refresh_ttl = $5, refresh_absolute_ttl = $6, refresh_grace = $7,
+    registration_open = $8, verification_required = $9,
+    silent_registration = $10, password_min = $11,
+    password_classes = $12, updated_at = now()
+WHERE id = $13
+RETURNING id, name, origins, base_url, access_ttl, refresh_ttl, refresh_absolute_ttl, refresh_grace, registration_open, verification_required,
+    silent_registration, password_min, password_classes, not_before, created_at, updated_at
+`
+
+type UpdateAppSystemParams struct {
+	Name                 string
+	Origins              []string
+	BaseUrl              *string
+	AccessTtl            *int32
+	RefreshTtl           *int32
+	RefreshAbsoluteTtl   *int32
+	RefreshGrace         *int32
+	RegistrationOpen     bool
+	VerificationRequired *bool
+	SilentRegistration   bool
+	PasswordMin          int32
+	PasswordClasses      bool
+	ID                   string
+}
+
+func (q *Queries) UpdateAppSystem(ctx context.Context, db DBTX, arg UpdateAppSystemParams) (App, error) {
+	row := db.QueryRow(ctx, updateAppSystem,
+		arg.Name,
+		arg.Origins,
+		arg.BaseUrl,
+		arg.AccessTtl,
+		arg.RefreshTtl,
+		arg.RefreshAbsoluteTtl,
+		arg.RefreshGrace,
+		arg.RegistrationOpen,
+		arg.VerificationRequired,
+		arg.SilentRegistration,
+		arg.PasswordMin,
+		arg.PasswordClasses,
+		arg.ID,
+	)
+	var i App
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Origins,
+		&i.BaseUrl,
+		&i.AccessTtl,
+		&i.RefreshTtl,
+		&i.RefreshAbsoluteTtl,
+		&i.RefreshGrace,
+		&i.RegistrationOpen,
+		&i.VerificationRequired,
+		&i.SilentRegistration,
+		&i.PasswordMin,
+		&i.PasswordClasses,
+		&i.NotBefore,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const upgradePassword = `-- name: UpgradePassword :exec
 UPDATE users SET password_hash = $1 WHERE app_id = $2 AND id = $3 AND password_hash = $4
 `
@@ -1401,6 +2320,25 @@ func (q *Queries) UpgradePassword(ctx context.Context, db DBTX, arg UpgradePassw
 		arg.OldHash,
 	)
 	return err
+}
+
+const useAdminKeySystem = `-- name: UseAdminKeySystem :one
+
+WITH k AS (
+    SELECT a.id, a.name FROM admin_keys a WHERE a.key_hash = $1 AND a.revoked_at IS NULL
+), u AS (
+    UPDATE admin_keys a SET used_at = now() FROM k WHERE a.id = k.id AND (a.used_at IS NULL OR a.used_at < now() - interval '1 minute')
+)
+SELECT k.name FROM k
+`
+
+// Administration (admin*.go)
+// Whose key this is. The note of its use is written at most once a minute.
+func (q *Queries) UseAdminKeySystem(ctx context.Context, db DBTX, keyHash []byte) (string, error) {
+	row := db.QueryRow(ctx, useAdminKeySystem, keyHash)
+	var name string
+	err := row.Scan(&name)
+	return name, err
 }
 
 const userByEmail = `-- name: UserByEmail :one

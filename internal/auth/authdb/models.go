@@ -6,6 +6,8 @@ package authdb
 
 import (
 	"time"
+
+	"github.com/google/uuid"
 )
 
 type App struct {
@@ -27,6 +29,18 @@ type App struct {
 	UpdatedAt            time.Time
 }
 
+type Audit struct {
+	ID        uuid.UUID
+	AppID     string
+	UserID    *uuid.UUID
+	Actor     *string
+	Action    string
+	Ip        *string
+	UserAgent *string
+	Meta      *string
+	CreatedAt time.Time
+}
+
 type Mailbox struct {
 	ID        int64
 	Sender    string
@@ -34,5 +48,16 @@ type Mailbox struct {
 	Subject   string
 	BodyText  string
 	BodyHtml  string
+	CreatedAt time.Time
+}
+
+type RevocationEvent struct {
+	ID        int64
+	AppID     string
+	Kind      string
+	Subject   string
+	Version   *int32
+	NotBefore *time.Time
+	ExpiresAt time.Time
 	CreatedAt time.Time
 }
