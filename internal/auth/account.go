@@ -44,6 +44,20 @@ func (s *Service) endAccess(ctx context.Context, tx pgx.Tx, app string, user uui
 	return version, err
 }
 
+// ending runs a transaction that ends all a user holds, and once it is committed makes this server know it.
+func (s *Service) ending(ctx context.Context, scope db.Scope, act func(tx pgx.Tx) (user uuid.UUID, version int32, err error)) error {
+	var user uuid.UUID
+	var version int32
+	err := s.cfg.DB.Tx(ctx, scope, func(tx pgx.Tx) (err error) {
+		user, version, err = act(tx)
+		return err
+	})
+	if err == nil {
+		s.revoked.end("user", user.String(), version, time.Now().Add(s.eventLife()))
+	}
+	return err
+}
+
 // notice queues a mail about an account inside a transaction.
 func (s *Service) notice(ctx context.Context, tx pgx.Tx, app string, user uuid.UUID, kind mail.Kind, to string, data map[string]string) error {
 	body, err := json.Marshal(data)
@@ -83,20 +97,21 @@ func (s *Service) changePassword(ctx context.Context, u caller.User, current, ne
 	if err != nil {
 		return err
 	}
-	return s.cfg.DB.Tx(ctx, db.App(u.AppID), func(tx pgx.Tx) error {
+	return s.ending(ctx, db.App(u.AppID), func(tx pgx.Tx) (uuid.UUID, int32, error) {
 		if _, err := s.q.SetPassword(ctx, tx, authdb.SetPasswordParams{PasswordHash: hash, AppID: u.AppID, UserID: u.ID}); err != nil {
-			return err
+			return u.ID, 0, err
 		}
-		if _, err := s.endAccess(ctx, tx, u.AppID, u.ID, "password_changed"); err != nil {
-			return err
+		version, err := s.endAccess(ctx, tx, u.AppID, u.ID, "password_changed")
+		if err != nil {
+			return u.ID, 0, err
 		}
 		if err := s.q.VoidEmailTokens(ctx, tx, authdb.VoidEmailTokensParams{AppID: u.AppID, UserID: u.ID, Type: typeReset}); err != nil {
-			return err
+			return u.ID, 0, err
 		}
 		if err := s.notice(ctx, tx, u.AppID, u.ID, mail.PasswordChangedNotice, u.Email, noticeData(ctx)); err != nil {
-			return err
+			return u.ID, 0, err
 		}
-		return s.record(ctx, tx, u.AppID, u.ID, "", "password_changed", nil)
+		return u.ID, version, s.record(ctx, tx, u.AppID, u.ID, "", "password_changed", nil)
 	})
 }
 
@@ -159,17 +174,18 @@ func (s *Service) changeEmail(ctx context.Context, u caller.User, email string, 
 // deleteAccount removes the user and everything that hangs on the row: sessions, tokens, credentials with their keys,
 // schedules. Audit rows stay, without the person.
 func (s *Service) deleteAccount(ctx context.Context, app string, user uuid.UUID, actor, action string) (email string, err error) {
-	err = s.cfg.DB.Tx(ctx, db.App(app), func(tx pgx.Tx) error {
+	err = s.ending(ctx, db.App(app), func(tx pgx.Tx) (uuid.UUID, int32, error) {
 		if err := s.keepAnAdmin(ctx, tx, app, user); err != nil {
-			return err
+			return user, 0, err
 		}
-		if _, err := s.endAccess(ctx, tx, app, user, "account_deleted"); err != nil {
-			return err
+		version, err := s.endAccess(ctx, tx, app, user, "account_deleted")
+		if err != nil {
+			return user, 0, err
 		}
 		if email, err = s.q.DeleteUser(ctx, tx, app, user); err != nil {
-			return err
+			return user, 0, err
 		}
-		return s.record(ctx, tx, app, user, actor, action, nil)
+		return user, version, s.record(ctx, tx, app, user, actor, action, nil)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", errNoUser
@@ -180,7 +196,7 @@ func (s *Service) deleteAccount(ctx context.Context, app string, user uuid.UUID,
 // keepAnAdmin refuses to take the last administrator of an app away. The rows stay locked until the transaction ends.
 func (s *Service) keepAnAdmin(ctx context.Context, tx pgx.Tx, app string, user uuid.UUID) error {
 	admins, err := s.q.LockAdmins(ctx, tx, app)
-	if err == nil && len(admins) == 1 && admins[0] == user {
+	if err == nil && !adminFrom(ctx).forced && len(admins) == 1 && admins[0] == user {
 		return errLastAdmin
 	}
 	return err

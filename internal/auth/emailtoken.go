@@ -83,28 +83,29 @@ func (s *Service) resetPassword(ctx context.Context, token, password string) err
 	if err != nil {
 		return err
 	}
-	err = s.cfg.DB.Tx(ctx, scope, func(tx pgx.Tx) error {
+	err = s.ending(ctx, scope, func(tx pgx.Tx) (uuid.UUID, int32, error) {
 		t, err := s.q.ConsumeEmailToken(ctx, tx, authdb.ConsumeEmailTokenParams{TokenHash: hash, Type: typeReset, Now: s.cfg.Now()})
 		if err != nil {
-			return err
+			return t.UserID, 0, err
 		}
 		n, err := s.q.SetPassword(ctx, tx, authdb.SetPasswordParams{PasswordHash: newHash, AppID: t.AppID, UserID: t.UserID})
 		if err != nil {
-			return err
+			return t.UserID, 0, err
 		}
 		if n == 0 {
-			return pgx.ErrNoRows
+			return t.UserID, 0, pgx.ErrNoRows
 		}
-		if _, err := s.endAccess(ctx, tx, t.AppID, t.UserID, "password_reset"); err != nil {
-			return err
+		version, err := s.endAccess(ctx, tx, t.AppID, t.UserID, "password_reset")
+		if err != nil {
+			return t.UserID, 0, err
 		}
 		if err := s.q.VoidEmailTokens(ctx, tx, authdb.VoidEmailTokensParams{AppID: t.AppID, UserID: t.UserID, Type: typeReset}); err != nil {
-			return err
+			return t.UserID, 0, err
 		}
 		if err := s.notice(ctx, tx, t.AppID, t.UserID, mail.PasswordChangedNotice, t.Email, noticeData(ctx)); err != nil {
-			return err
+			return t.UserID, 0, err
 		}
-		return s.record(ctx, tx, t.AppID, t.UserID, "", "password_reset", nil)
+		return t.UserID, version, s.record(ctx, tx, t.AppID, t.UserID, "", "password_reset", nil)
 	})
 	return orBad(err, bad)
 }

@@ -96,6 +96,11 @@ func (r *revocations) put(e event) {
 	}
 }
 
+// end notes at once, on the server that ended it, what every server hears by notification.
+func (r *revocations) end(kind, subject string, version int32, until time.Time) {
+	r.apply(event{Kind: kind, Subject: subject, Version: &version, ExpiresAt: pgTimestamp{until}})
+}
+
 // replace takes a whole snapshot.
 func (r *revocations) replace(all []event) {
 	r.mu.Lock()

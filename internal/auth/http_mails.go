@@ -64,7 +64,7 @@ type resetBody struct {
 
 // Validate lists every broken rule that holds for all apps.
 func (b *resetBody) Validate() []fault.Field {
-	return append(checkToken(b.Token), anyPolicy.check("newPassword", b.NewPassword)...)
+	return append(checkToken(b.Token), checkAnyPassword("newPassword", b.NewPassword)...)
 }
 
 func (s *Service) handleReset(ctx context.Context, in *struct{ Body resetBody }) (*messageOutput, error) {

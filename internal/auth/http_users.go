@@ -153,7 +153,7 @@ type changePasswordBody struct {
 
 // Validate lists every broken rule that holds for all apps.
 func (b *changePasswordBody) Validate() []fault.Field {
-	return append(checkGivenPassword("currentPassword", b.CurrentPassword), anyPolicy.check("newPassword", b.NewPassword)...)
+	return append(checkGivenPassword("currentPassword", b.CurrentPassword), checkAnyPassword("newPassword", b.NewPassword)...)
 }
 
 type changePasswordOutput struct {

@@ -44,7 +44,7 @@ func (s *Service) MountPages(r Router) {
 	r.Handle("POST /auth/reset-password", s.submit(reset, page{Title: "Password changed", Text: "Sign in with your new password. All devices were signed out."},
 		func(r *http.Request) error {
 			password := r.PostForm.Get("newPassword")
-			if broken := anyPolicy.check("newPassword", password); len(broken) > 0 {
+			if broken := checkAnyPassword("newPassword", password); len(broken) > 0 {
 				return invalidRequest.WithFields(broken...)
 			}
 			return s.resetPassword(r.Context(), r.PostForm.Get("token"), password)

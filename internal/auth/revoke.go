@@ -128,6 +128,9 @@ func (s *Service) endSession(ctx context.Context, conn db.Conn, session uuid.UUI
 	ip, agent := audit.Origin(ctx)
 	n, err := s.q.EndSession(ctx, conn, authdb.EndSessionParams{SessionID: session, UserID: user, Reason: &reason, Action: action, Actor: actor,
 		EventLife: s.eventLife(), Ip: ip, UserAgent: agent, Meta: meta(ctx)})
+	if err == nil && n > 0 {
+		s.revoked.end("session", session.String(), 0, time.Now().Add(s.eventLife()))
+	}
 	return n > 0, err
 }
 
@@ -139,6 +142,9 @@ func (s *Service) revokeAccess(ctx context.Context, c Claims, reason string, by 
 	actor := c.Subject.String()
 	_, err := s.q.RevokeAccess(ctx, s.cfg.DB.In(db.App(c.Audience)), authdb.RevokeAccessParams{Jti: c.ID, Reason: &reason, ExpiresAt: time.Unix(c.ExpiresAt, 0),
 		AppID: c.Audience, UserID: c.Subject, Actor: &actor, Action: "token_revoked", Ip: ip, UserAgent: agent, Meta: meta(ctx)})
+	if err == nil {
+		s.revoked.end("jti", c.ID, 0, time.Unix(c.ExpiresAt, 0))
+	}
 	return err
 }
 

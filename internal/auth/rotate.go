@@ -215,7 +215,10 @@ func (s *Service) auditKey(ctx context.Context, tx pgx.Tx, action string, k keyL
 	if !k.active() {
 		known["retiredAt"] = wire.Time(k.retiredAt).String()
 	}
-	actor, about := "admin", string(audit.Meta(ctx, known))
+	actor, about := adminFrom(ctx).actor, string(audit.Meta(ctx, known))
+	if actor == "" {
+		actor = "admin"
+	}
 	ip, agent := audit.Origin(ctx)
 	row := authdb.WriteAuditParams{AppID: s.cfg.DefaultApp, Actor: &actor, Action: action, Ip: ip, UserAgent: agent, Meta: &about}
 	if u, ok := caller.UserFrom(ctx); ok && u.ID != uuid.Nil {

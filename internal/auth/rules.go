@@ -61,8 +61,20 @@ type passwordPolicy struct {
 	classes bool // upper case, lower case, digit, special
 }
 
-// anyPolicy is what every app's policy contains: it is checked with the other fields, before the app is known.
-var anyPolicy = passwordPolicy{min: 8}
+// anyPolicy is what every app's policy contains, strictPolicy the contract's own.
+var (
+	anyPolicy    = passwordPolicy{min: 8}
+	strictPolicy = passwordPolicy{min: 8, classes: true}
+)
+
+// checkAnyPassword checks a password being set together with the other fields, before its app is known. Once one rule is
+// broken all of them are told.
+func checkAnyPassword(name, password string) []fault.Field {
+	if len(anyPolicy.check(name, password)) == 0 {
+		return nil
+	}
+	return strictPolicy.check(name, password)
+}
 
 // check lists every rule that a password being set breaks. Lengths count characters; special is ASCII punctuation.
 func (p passwordPolicy) check(name, password string) (broken []fault.Field) {

@@ -234,7 +234,7 @@ func TestEveryBrokenFieldIsToldAndNoValueIs(t *testing.T) {
 		got  []fault.Field
 		want []string
 	}{
-		"register": {register.Validate(), []string{"email", "password", "role", "appId", "mode"}},
+		"register": {register.Validate(), []string{"email", "password", "password", "role", "appId", "mode"}},
 		"login":    {login.Validate(), []string{"email", "password", "appId", "mode"}},
 		"refresh":  {refresh.Validate(), []string{"refreshToken", "appId"}},
 	} {

@@ -22,8 +22,9 @@ type Config struct {
 	Queue     *queue.Queue
 	Mail      mail.Sender
 	Templates *mail.Templates
-	Lockout   Lockout           // nil: guessing is not bounded (tests)
-	Purgers   map[string]Purger // further tables for the cleanup job
+	Lockout   Lockout             // nil: guessing is not bounded (tests)
+	Purgers   map[string]Purger   // further tables for the cleanup job
+	Exporters map[string]Exporter // what other parts of the server add to a user's export
 
 	Secret         []byte // JWT_SECRET: seals signing keys and the refresh key at rest, never signs
 	PreviousSecret []byte // JWT_SECRET_PREVIOUS: opens what was sealed before the secret was changed

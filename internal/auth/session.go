@@ -313,11 +313,12 @@ func (s *Service) logoutAll(ctx context.Context, token string) error {
 		}
 		user, appID, scope = c.Subject, c.Audience, db.App(c.Audience)
 	}
-	return s.cfg.DB.Tx(ctx, scope, func(tx pgx.Tx) error {
-		if _, err := s.endAccess(ctx, tx, appID, user, "logout_all"); err != nil {
-			return orGrant(err)
+	return s.ending(ctx, scope, func(tx pgx.Tx) (uuid.UUID, int32, error) {
+		version, err := s.endAccess(ctx, tx, appID, user, "logout_all")
+		if err != nil {
+			return user, 0, orGrant(err)
 		}
-		return s.record(ctx, tx, appID, user, "", "logout_all", nil)
+		return user, version, s.record(ctx, tx, appID, user, "", "logout_all", nil)
 	})
 }
 

@@ -21,6 +21,9 @@ var noTenant = map[string]string{
 	"admin_keys":       "hashes of the operators' keys",
 	"mailbox":          "what the development mailbox would have sent, whoever it is for",
 	"sheet_leases":     "who writes to a tab, over all users",
+	"limit_windows":    "rate limits by client, hashed",
+	"login_locks":      "failed sign-ins by client and account, hashed",
+	"login_accounts":   "failed sign-ins by account, hashed",
 }
 
 // appendOnly are the tables that nobody but the owner may change rows of.

@@ -122,6 +122,9 @@ func outage(err error) error {
 }
 
 func isOutage(err error) bool {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return !refusedLogin(err)
+	}
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch class(pe) {
 		case "08", "53", "58": // connection, resources, system
@@ -133,14 +136,17 @@ func isOutage(err error) bool {
 		}
 		return false
 	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
-		return true
-	}
 	if _, ok := errors.AsType[net.Error](err); ok && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
 		return true
 	}
 	return errors.Is(err, errClosedConn) || strings.Contains(err.Error(), "unexpected EOF") ||
 		strings.Contains(err.Error(), "conn closed")
+}
+
+// refusedLogin reports whether a connection was refused for a reason that waiting does not mend: who asks, or what for.
+func refusedLogin(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (class(pe) == "28" || class(pe) == "3D")
 }
 
 // class is the first half of an SQLSTATE; poolers send errors without one.
