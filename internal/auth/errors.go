@@ -21,6 +21,7 @@ var (
 	errMissingClaims    = fault.New(fault.Unauthenticated, "invalid_token", "Token is missing required claims")
 	errInvalidSignature = fault.New(fault.Unauthenticated, "invalid_signature", "Token signature is invalid")
 	errInvalidIssuer    = fault.New(fault.Unauthenticated, "invalid_issuer", "Token issuer is invalid")
+	errInvalidAudience  = fault.New(fault.Unauthenticated, "invalid_audience", "Token audience is invalid")
 	errTokenExpired     = fault.New(fault.Unauthenticated, "token_expired", "Token has expired")
 	errTokenVersion     = fault.New(fault.Unauthenticated, "token_expired", "Token version is invalid. Please log in again.")
 	errTokenRevoked     = fault.New(fault.Unauthenticated, "token_revoked", "Token has been revoked")

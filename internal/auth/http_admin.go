@@ -33,9 +33,11 @@ type adminRoutes struct {
 func (m adminRoutes) op(method, path, id, summary, description string) huma.Operation {
 	op := protected(operation(method, "/v1/admin/"+path, id, "Administration", summary, description), m.admit)
 	op.Security = []map[string][]string{{"bearerAuth": {}}, {"adminKey": {}}}
-	if method == http.MethodPost && !strings.Contains(strings.TrimSuffix(path, "{id}/users"), "{") && path != "keys/rotate" {
-		op.DefaultStatus = http.StatusCreated
-	}
+	return op
+}
+
+func created(op huma.Operation) huma.Operation {
+	op.DefaultStatus = http.StatusCreated
 	return op
 }
 

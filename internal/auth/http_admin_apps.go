@@ -11,7 +11,7 @@ import (
 
 func (s *Service) mountAdminApps(m adminRoutes) {
 	huma.Register(m.api, m.op(http.MethodGet, "apps", "listApps", "List apps", "By id. For operators."), s.handleApps)
-	huma.Register(m.api, m.op(http.MethodPost, "apps", "createApp", "Register an app", "For operators."), s.handleCreateApp)
+	huma.Register(m.api, created(m.op(http.MethodPost, "apps", "createApp", "Register an app", "For operators.")), s.handleCreateApp)
 	huma.Register(m.api, m.op(http.MethodGet, "apps/{id}", "getApp", "One app", "With all settings; null is the server's default."), s.handleApp)
 	huma.Register(m.api, m.op(http.MethodPatch, "apps/{id}", "updateApp", "Change settings of an app",
 		"What is absent stays, null is the server's default again. Tokens that were issued before live on as they are: a shorter accessTtl "+

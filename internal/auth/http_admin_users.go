@@ -16,18 +16,20 @@ func (s *Service) mountAdminUsers(m adminRoutes) {
 		return m.op(method, "apps/{id}/users"+path, id, summary, description)
 	}
 	huma.Register(m.api, op(http.MethodGet, "", "listUsers", "Search an app's users", "Newest first."), s.handleUsers)
-	huma.Register(m.api, op(http.MethodPost, "", "createUser", "Make an account",
-		"Without a password the user gets a mail to choose one, and nobody signs in before that."), s.handleCreateUser)
-	huma.Register(m.api, op(http.MethodGet, "/{userId}", "getUser", "One user", ""), onUser(s.UserOf))
+	huma.Register(m.api, created(op(http.MethodPost, "", "createUser", "Make an account",
+		"Without a password the user gets a mail to choose one, and nobody signs in before that.")), s.handleCreateUser)
+	huma.Register(m.api, op(http.MethodGet, "/{userId}", "getUser", "One user", "With the number of live sessions."), onUser(s.UserOf))
 	huma.Register(m.api, op(http.MethodPost, "/{userId}/suspend", "suspendUser", "Suspend a user",
 		"The user cannot act or sign in; tokens and sessions end at once. The last administrator of an app cannot be suspended."), onUser(s.SuspendUser))
 	huma.Register(m.api, op(http.MethodPost, "/{userId}/activate", "activateUser", "Let a suspended user act again", "With a new sign-in."), onUser(s.ActivateUser))
-	huma.Register(m.api, op(http.MethodPost, "/{userId}/verify", "verifyUser", "Take the address as verified", ""), onUser(s.VerifyUser))
+	huma.Register(m.api, op(http.MethodPost, "/{userId}/verify", "verifyUser", "Take the address as verified", "Open verification links are void."), onUser(s.VerifyUser))
 	huma.Register(m.api, op(http.MethodPost, "/{userId}/reset-password", "resetUserPassword", "Send a reset mail",
 		"All sessions and tokens of the user end, and the user gets a mail to choose a new password. Nobody else can choose it; the old one "+
 			"is good until then."), onUser(s.AskForNewPassword))
 	huma.Register(m.api, op(http.MethodPost, "/{userId}/end-sessions", "endUserSessions", "Sign a user out everywhere", "Access tokens end too."),
-		onUser(func(ctx context.Context, app string, id uuid.UUID) (User, error) { return s.EndUserSessions(ctx, app, id, "") }))
+		onUser(func(ctx context.Context, app string, id uuid.UUID) (User, error) {
+			return s.EndUserSessions(ctx, app, id, "")
+		}))
 	huma.Register(m.api, op(http.MethodPut, "/{userId}/role", "setUserRole", "Change a user's role",
 		"All sessions and tokens of the user end, since they name the role. An app keeps its last administrator."), s.handleRole)
 	huma.Register(m.api, op(http.MethodDelete, "/{userId}", "deleteUser", "Delete a user",
@@ -128,7 +130,7 @@ func (s *Service) handleDeleteUser(ctx context.Context, in *userPath) (*messageO
 
 // mountExport adds the export, which is the user's own.
 func (s *Service) mountExport(api huma.API, user func(huma.Context, func(huma.Context))) {
-	op := protected(operation(http.MethodPost, "/v1/users/me/export", "exportData", "Export the own data",
+	op := protected(operation(http.MethodPost, "/v1/users/me/export", "exportData", "Users", "Export the own data",
 		"Everything the server keeps about the caller, as JSON: account, sessions, audit log, mails without their texts, credentials without "+
 			"their content, mappings, runs."), user)
 	huma.Register(api, op, s.handleExport)

@@ -31,6 +31,7 @@ type Claims struct {
 	IssuedAt     int64     `json:"iat"`
 	NotBefore    int64     `json:"nbf"`
 	ExpiresAt    int64     `json:"exp"`
+	App          *string   `json:"appId,omitempty"` // of imported tokens; equals the audience
 }
 
 // leeway forgives this much difference between two servers' clocks for nbf.
@@ -134,6 +135,8 @@ func (s *Service) checkSignature(token string) (authenticToken, error) {
 		return none, errMissingClaims
 	case c.Issuer != s.cfg.Issuer:
 		return none, errInvalidIssuer
+	case c.App != nil && *c.App != c.Audience:
+		return none, errInvalidAudience
 	}
 	return authenticToken{kid: kid, claims: c, payload: payload}, nil
 }

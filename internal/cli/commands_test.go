@@ -94,9 +94,11 @@ func TestDatabaseCommandsUseThePrivatePostgreSQL(t *testing.T) {
 		t.Errorf("there is still %q", left)
 	}
 	s := serve(t, env, "serve")
-	o := run(t, env, "db", "status")
-	if o.code != 1 || !strings.Contains(o.err, "is in use by process") {
+	if o := run(t, env, "db", "status"); o.code != 0 || o.err != "" { // it uses the running server's
 		t.Errorf("beside a running server: exit %d: %s%s", o.code, o.out, o.err)
+	}
+	if o := run(t, append(env, "PORT="+freePort(t)), "serve"); o.code != 1 || !strings.Contains(o.err, "is in use by process") {
+		t.Errorf("a second server: exit %d: %s%s", o.code, o.out, o.err)
 	}
 	s.stop(syscall.SIGTERM)
 	if o := run(t, env, "db", "status"); o.code != 0 {

@@ -55,6 +55,15 @@ func startDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*
 	return d, nil
 }
 
+// joinDatabase uses the private PostgreSQL that a server runs at this moment; inUse is why none can be started.
+func joinDatabase(ctx context.Context, cfg *config.Config, inUse error) (*database, error) {
+	dsn, ok := pgdev.Running(ctx, filepath.Join(cfg.DataDir, "postgres"), "postgres", databaseName)
+	if !ok {
+		return nil, inUse
+	}
+	return &database{url: dsn, adminURL: dsn}, nil
+}
+
 // create makes the database inside a new private PostgreSQL.
 func (d *database) create(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, d.private.DSN("postgres", "postgres"))

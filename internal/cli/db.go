@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,13 +10,15 @@ import (
 	"github.com/spf13/cobra"
 
 	"turkey/internal/db"
+	"turkey/internal/db/pgdev"
 )
 
 func (p *program) dbCommand() *cobra.Command {
 	return group("db", "Migrate and inspect the database", p.dbMigrate(), p.dbStatus(), p.dbRollback())
 }
 
-// withDatabase runs a command against the configured PostgreSQL, starting the private one for its time if need be.
+// withDatabase runs a command against the configured PostgreSQL, or the private one: that of a running server, else one that
+// is started for its time.
 func (p *program) withDatabase(cmd *cobra.Command, fn func(context.Context, *database) error) error {
 	cfg, err := loadConfig()
 	if err != nil {
@@ -23,6 +26,9 @@ func (p *program) withDatabase(cmd *cobra.Command, fn func(context.Context, *dat
 	}
 	ctx := cmd.Context()
 	d, err := startDatabase(ctx, cfg, slog.New(slog.DiscardHandler))
+	if errors.Is(err, pgdev.ErrInUse) {
+		d, err = joinDatabase(ctx, cfg, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -29,6 +29,7 @@ func openAPI() ([]byte, error) {
 	srv := server.New(server.Config{Version: "1.0.0"})
 	users := &auth.Service{}
 	users.Mount(srv.API())
+	users.MountAdmin(srv.API())
 	(&vault.Service{}).Mount(srv.API(), users.Bearer(srv.API()))
 	(&kpi.Service{}).Mount(srv.API(), users.Bearer(srv.API()))
 	doc, err := srv.OpenAPI()

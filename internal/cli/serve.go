@@ -106,6 +106,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		Ping: database.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: limits.Redis()})
 	srv.Use(limits.Layer(srv.WriteError))
 	users.Mount(srv.API())
+	users.MountAdmin(srv.API())
 	users.MountPages(srv)
 
 	stopPipeline := func() {}
@@ -119,9 +120,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 			return err
 		}
 		credentials.Mount(srv.API(), users.Recognised(srv.API()))
+		users.AddExporter("credentials", credentials.Export)
 		pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: time.Now, Credentials: credentials, Connectors: connectors,
 			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: jobs})
 		pipeline.Mount(srv.API(), users.Recognised(srv.API()))
+		users.AddExporter("pipeline", pipeline.Export)
 		pipeline.Start(context.WithoutCancel(ctx))
 		stopPipeline = pipeline.Stop
 	}

@@ -121,3 +121,7 @@ RETURNING l.holder;
 
 -- name: ReleaseLeaseSystem :exec
 DELETE FROM sheet_leases WHERE spreadsheet_id = sqlc.arg(spreadsheet_id) AND sheet_name = sqlc.arg(sheet_name) AND holder = sqlc.arg(holder);
+
+-- name: ExportRuns :many
+SELECT id, service, target_day, spreadsheet_id, sheet_name, status, attempt, result, error_reason, created_at, started_at, finished_at
+FROM kpi_runs WHERE user_id = current_user_no() ORDER BY created_at, id;

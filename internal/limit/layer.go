@@ -55,6 +55,23 @@ func (l *Limits) table() map[endpoint]*limiter {
 	return routes
 }
 
+// administration is everything under /v1/admin: out of the admin limiter's budget, of which only refusals use up something.
+// It is there against guessing; a console that is worked with asks more often than it allows.
+func (l *Limits) administration() *limiter {
+	if l.cfg.Admin.off() {
+		return nil
+	}
+	return &limiter{name: "admin", rule: l.cfg.Admin, failures: true, refusal: tooMany("admin")}
+}
+
+// limiterOf is the limiter of a request's route, or nil.
+func (l *Limits) limiterOf(r *http.Request) *limiter {
+	if lim := l.routes[endpoint{r.Method, r.URL.Path}]; lim != nil || !under("/v1/admin", r.URL.Path) {
+		return lim
+	}
+	return l.admin
+}
+
 // Layer limits what passes through it, for server.Use. writeError answers in the shape of the request's half.
 func (l *Limits) Layer(writeError func(http.ResponseWriter, *http.Request, error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
@@ -64,7 +81,7 @@ func (l *Limits) Layer(writeError func(http.ResponseWriter, *http.Request, error
 				writeError(w, r, err)
 				return
 			}
-			lim := l.routes[endpoint{r.Method, r.URL.Path}]
+			lim := l.limiterOf(r)
 			if lim == nil {
 				next.ServeHTTP(w, r)
 				return

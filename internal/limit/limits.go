@@ -23,6 +23,7 @@ type Limits struct {
 
 	general, api *counter // nil: off
 	routes       map[endpoint]*limiter
+	admin        *limiter // of everything under /v1/admin; nil: off
 
 	stop     context.CancelFunc
 	loop     sync.WaitGroup
@@ -56,6 +57,7 @@ func New(ctx context.Context, cfg Config) (*Limits, error) {
 		l.api = newCounter("api", cfg.API, l.keys, l.now)
 	}
 	l.routes = l.table()
+	l.admin = l.administration()
 	return l, nil
 }
 

@@ -178,7 +178,7 @@ func (p *place) lock() (*os.File, error) {
 		if pid := strings.TrimSpace(p.read("lock")); pid != "" {
 			holder = "process " + pid
 		}
-		err = fmt.Errorf("the data directory %s is in use by %s: stop that one first, or choose another directory", p.dir, holder)
+		err = fmt.Errorf("the data directory %s %w by %s: stop that one first, or choose another directory", p.dir, ErrInUse, holder)
 		return nil, errors.Join(err, f.Close())
 	case err != nil:
 		return nil, errors.Join(fmt.Errorf("cannot lock %s: %w", f.Name(), err), f.Close())

@@ -145,6 +145,59 @@ func (q *Queries) DueRunsSystem(ctx context.Context, db DBTX, batch int32) ([]Du
 	return items, nil
 }
 
+const exportRuns = `-- name: ExportRuns :many
+SELECT id, service, target_day, spreadsheet_id, sheet_name, status, attempt, result, error_reason, created_at, started_at, finished_at
+FROM kpi_runs WHERE user_id = current_user_no() ORDER BY created_at, id
+`
+
+type ExportRunsRow struct {
+	ID            uuid.UUID
+	Service       string
+	TargetDay     *time.Time
+	SpreadsheetID *string
+	SheetName     *string
+	Status        string
+	Attempt       int16
+	Result        json.RawMessage
+	ErrorReason   *string
+	CreatedAt     time.Time
+	StartedAt     *time.Time
+	FinishedAt    *time.Time
+}
+
+func (q *Queries) ExportRuns(ctx context.Context, db DBTX) ([]ExportRunsRow, error) {
+	rows, err := db.Query(ctx, exportRuns)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportRunsRow
+	for rows.Next() {
+		var i ExportRunsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Service,
+			&i.TargetDay,
+			&i.SpreadsheetID,
+			&i.SheetName,
+			&i.Status,
+			&i.Attempt,
+			&i.Result,
+			&i.ErrorReason,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.FinishedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const failRun = `-- name: FailRun :exec
 WITH r AS (
     UPDATE kpi_runs x SET status = $3::text, error = $1::text, error_reason = $4::text,
