@@ -165,8 +165,11 @@ func (s *Service) changeEmail(ctx context.Context, u caller.User, email string, 
 		}
 		return s.record(ctx, tx, u.AppID, u.ID, "", "email_changed", nil)
 	})
-	if db.IsUnique(err, "users_email_app_idx") {
+	switch {
+	case db.IsUnique(err, "users_email_app_idx"):
 		return created, errEmailTaken
+	case errors.Is(err, pgx.ErrNoRows):
+		return created, errNoUser
 	}
 	return created, err
 }

@@ -355,3 +355,13 @@ func shortReason(reason string) string {
 	}
 	return reason
 }
+
+// ResolveApp is the app that a request would be for: the default one if none is named; in development one that is not known
+// yet is made.
+func (s *Service) ResolveApp(ctx context.Context, id string) (string, error) {
+	if broken := checkAppID(&id); id != "" && len(broken) > 0 {
+		return "", invalidRequest.WithFields(broken...)
+	}
+	a, err := s.app(ctx, id)
+	return a.id, err
+}

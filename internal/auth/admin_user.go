@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -98,6 +99,15 @@ type NewUser struct {
 	Silent      bool   // no mails
 }
 
+// Check brings the e-mail into normal form and tells every broken rule of it.
+func (n *NewUser) Check() error {
+	n.Email = normalEmail(n.Email)
+	if broken := checkEmail(n.Email); len(broken) > 0 {
+		return invalidRequest.WithFields(broken...)
+	}
+	return nil
+}
+
 // unusable stands in place of a password's hash and matches none.
 const unusable = "!"
 
@@ -164,15 +174,16 @@ type target = authdb.LockUserRow
 // change does one act on one user in one transaction and returns the user as it is then. Where it may cost the app an
 // administrator, those are locked first, by all such acts in one order, so that two can neither deadlock nor leave none.
 func (s *Service) change(ctx context.Context, app string, id uuid.UUID, action string, costsAdmin bool,
-	act func(pgx.Tx, target) (facts map[string]any, err error),
+	act func(tx pgx.Tx, t target) (facts map[string]any, err error),
 ) (u User, err error) {
+	var t target
 	err = s.cfg.DB.Tx(ctx, db.App(app), func(tx pgx.Tx) error {
 		if costsAdmin {
 			if err := s.keepAnAdmin(ctx, tx, app, id); err != nil {
 				return err
 			}
 		}
-		t, err := s.q.LockUser(ctx, tx, app, id)
+		t, err = s.q.LockUser(ctx, tx, app, id)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return errNoUser
 		}
@@ -189,6 +200,9 @@ func (s *Service) change(ctx context.Context, app string, id uuid.UUID, action s
 		u, err = s.showUser(ctx, tx, app, id)
 		return err
 	})
+	if err == nil && u.TokenVersion != t.TokenVersion { // this server knows it at once, the others within a second
+		s.revoked.end("user", u.ID, u.TokenVersion, time.Now().Add(s.eventLife()))
+	}
 	return u, err
 }
 

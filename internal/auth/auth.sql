@@ -266,7 +266,7 @@ UPDATE mails SET sent_at = now(), error = NULL WHERE id = sqlc.arg(id);
 UPDATE mails SET error = sqlc.arg(error)::text WHERE id = sqlc.arg(id);
 
 -- name: IssueEmailToken :exec
--- A new token of a type voids the user's older ones.
+-- A new token of a type voids the user's older ones. The user is locked.
 WITH v AS (
     UPDATE email_tokens t SET used_at = now()
     WHERE t.app_id = sqlc.arg(app_id) AND t.user_id = sqlc.arg(user_id) AND t.type = sqlc.arg(type)::text AND t.used_at IS NULL
@@ -275,10 +275,16 @@ INSERT INTO email_tokens (app_id, user_id, token_hash, type, email, expires_at)
 VALUES (sqlc.arg(app_id), sqlc.arg(user_id), sqlc.arg(token_hash), sqlc.arg(type)::text, sqlc.arg(email), sqlc.arg(expires_at));
 
 -- name: ConsumeEmailToken :one
--- Of parallel calls one gets the row.
-UPDATE email_tokens SET used_at = now()
-WHERE token_hash = sqlc.arg(token_hash) AND type = sqlc.arg(type) AND used_at IS NULL AND expires_at > sqlc.arg(now)
-RETURNING app_id, user_id, email;
+-- Of parallel calls one gets the row. The user is locked before the token, as in every act on a user: two acts that need
+-- both would otherwise wait for each other.
+WITH u AS MATERIALIZED (
+    SELECT x.app_id, x.id FROM users x JOIN email_tokens e ON e.app_id = x.app_id AND e.user_id = x.id
+    WHERE e.token_hash = sqlc.arg(token_hash) FOR NO KEY UPDATE OF x
+)
+UPDATE email_tokens t SET used_at = now() FROM u
+WHERE t.app_id = u.app_id AND t.user_id = u.id AND t.token_hash = sqlc.arg(token_hash) AND t.type = sqlc.arg(type) AND t.used_at IS NULL
+    AND t.expires_at > sqlc.arg(now)
+RETURNING t.app_id, t.user_id, t.email;
 
 -- name: OpenEmailToken :one
 SELECT app_id FROM email_tokens WHERE token_hash = sqlc.arg(token_hash) AND used_at IS NULL AND expires_at > sqlc.arg(now);
@@ -480,7 +486,7 @@ SELECT u.id, u.app_id, u.email, u.role, u.status, u.email_verified, u.token_vers
 FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(user_id);
 
 -- name: LockUser :one
-SELECT id, email, role, status, email_verified FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) FOR UPDATE;
+SELECT id, email, role, status, email_verified, token_version FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) FOR UPDATE;
 
 -- name: InsertUser :exec
 INSERT INTO users (id, app_id, email, password_hash, role, email_verified)

@@ -10,6 +10,9 @@ import (
 // half tells that from what is no token at all.
 var errNotOurs = errors.New("algorithm, key or time is not ours")
 
+// errNoJTI is the cause of a token of ours that nobody could revoke, for it has no name.
+var errNoJTI = errors.New("no jti")
+
 // The faults of the /v1 half; codes and messages are the contract's (auth-api.md §2).
 var (
 	invalidRequest      = fault.New(fault.Invalid, "validation_error", "Invalid request data")

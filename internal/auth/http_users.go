@@ -97,11 +97,15 @@ type updateBody struct {
 
 // Validate brings the e-mail into normal form and lists every broken rule.
 func (b *updateBody) Validate() []fault.Field {
-	if b.Email == nil {
-		return nil
+	var broken []fault.Field
+	if b.Email != nil {
+		*b.Email = normalEmail(*b.Email)
+		broken = checkEmail(*b.Email)
 	}
-	*b.Email = normalEmail(*b.Email)
-	return checkEmail(*b.Email)
+	if b.CurrentPassword != nil {
+		broken = append(broken, checkGivenPassword("currentPassword", *b.CurrentPassword)...)
+	}
+	return broken
 }
 
 type updateOutput struct {

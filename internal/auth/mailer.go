@@ -106,16 +106,17 @@ func (s *Service) mailData(ctx context.Context, a app, row authdb.TakeMailSystem
 		return data, nil
 	}
 	token, hash := newEmailToken()
-	conn := s.cfg.DB.In(db.App(a.id))
-	u, err := s.q.UserByID(ctx, conn, a.id, row.UserID)
-	if err != nil {
-		return data, err
-	}
-	if u.Email != row.Recipient || u.Status != "active" {
-		return data, pgx.ErrNoRows
-	}
-	err = s.q.IssueEmailToken(ctx, conn, authdb.IssueEmailTokenParams{AppID: a.id, UserID: row.UserID, Type: kind, TokenHash: hash, Email: row.Recipient,
-		ExpiresAt: s.cfg.Now().Add(data.ExpiresIn)})
+	err := s.cfg.DB.Tx(ctx, db.App(a.id), func(tx pgx.Tx) error {
+		u, err := s.q.LockUser(ctx, tx, a.id, row.UserID)
+		if err != nil {
+			return err
+		}
+		if u.Email != row.Recipient || u.Status != "active" {
+			return pgx.ErrNoRows
+		}
+		return s.q.IssueEmailToken(ctx, tx, authdb.IssueEmailTokenParams{AppID: a.id, UserID: row.UserID, Type: kind, TokenHash: hash, Email: row.Recipient,
+			ExpiresAt: s.cfg.Now().Add(data.ExpiresIn)})
+	})
 	data.Link = a.baseURL + path + "?token=" + url.QueryEscape(token)
 	return data, err
 }

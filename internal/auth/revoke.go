@@ -101,6 +101,9 @@ func (s *Service) revoke(ctx context.Context, token, reason string, by revoker) 
 		return "Refresh", s.revokeSession(ctx, session, reason, by)
 	}
 	c, _, err := s.readAccess(token)
+	if errors.Is(err, errNoJTI) {
+		return "", fault.New(fault.Invalid, "bad_request", "Token missing JTI claim")
+	}
 	if err != nil && !(errors.Is(err, errTokenExpired) && c.ID != "") {
 		return "", fault.New(fault.Invalid, "bad_request", "Invalid or unrecognized token")
 	}
@@ -142,6 +145,9 @@ func (s *Service) revokeAccess(ctx context.Context, c Claims, reason string, by 
 	actor := c.Subject.String()
 	_, err := s.q.RevokeAccess(ctx, s.cfg.DB.In(db.App(c.Audience)), authdb.RevokeAccessParams{Jti: c.ID, Reason: &reason, ExpiresAt: time.Unix(c.ExpiresAt, 0),
 		AppID: c.Audience, UserID: c.Subject, Actor: &actor, Action: "token_revoked", Ip: ip, UserAgent: agent, Meta: meta(ctx)})
+	if db.IsForeignKey(err) {
+		return nil // the user was deleted meanwhile, and the token ended with that
+	}
 	if err == nil {
 		s.revoked.end("jti", c.ID, 0, time.Unix(c.ExpiresAt, 0))
 	}

@@ -198,11 +198,11 @@ func (s *Service) open(ctx context.Context, conn db.Conn, a app, p person) (pers
 		AppID: a.id, UserID: p.id, TokenVersion: p.tokenVersion, SessionID: session, ExpiresAt: expires,
 		AbsoluteExpiresAt: absolute, Ip: ip, UserAgent: agent, Meta: meta(ctx),
 	})
-	if err != nil {
-		return p, Tokens{}, err
-	}
-	if opened == 0 { // the password was changed or the account suspended while it was being checked
+	switch {
+	case db.IsForeignKey(err), err == nil && opened == 0: // the account was deleted, suspended or changed while the password was being checked
 		return p, Tokens{}, errCredentials
+	case err != nil:
+		return p, Tokens{}, err
 	}
 	t, err := s.tokens(p, a, session, 0)
 	return p, t, err

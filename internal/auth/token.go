@@ -131,7 +131,9 @@ func (s *Service) checkSignature(token string) (authenticToken, error) {
 	}
 	c, whole := readClaims(payload)
 	switch {
-	case !whole, c.Subject == uuid.Nil, c.Email == "", c.Role == "", c.ID == "", c.Audience == "":
+	case whole && c.ID == "":
+		return none, errMissingClaims.Because(errNoJTI)
+	case !whole, c.Subject == uuid.Nil, c.Email == "", c.Role == "", c.Audience == "":
 		return none, errMissingClaims
 	case c.Issuer != s.cfg.Issuer:
 		return none, errInvalidIssuer

@@ -85,7 +85,7 @@ func (p *program) root(name string) *cobra.Command {
 	root.SetErr(p.err)
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.dbCommand(), p.appCommand(), p.keyCommand(), p.demoCommand(), p.openapiCommand())
+	root.AddCommand(p.serveCommand(), p.dbCommand(), p.appCommand(), p.userCommand(), p.sessionCommand(), p.adminKeyCommand(), p.devCommand(), p.keyCommand(), p.demoCommand(), p.openapiCommand())
 	return root
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) dbCommand() *cobra.Command {
-	return group("db", "Migrate and inspect the database", p.dbMigrate(), p.dbStatus(), p.dbRollback())
+	return group("db", "Migrate and inspect the database", p.dbMigrate(), p.dbStatus(), p.dbRollback(), p.dbCleanup())
 }
 
 // withDatabase runs a command against the configured PostgreSQL, or the private one: that of a running server, else one that

@@ -106,8 +106,12 @@ func TestSuccessShapes(t *testing.T) {
 		{"introspect a refresh token", func() answer { return s.introspect(me.refresh) }, 200, `{data:{active:true expiresAt:time type:"refresh" userId:uuid}}`},
 		{"introspect junk", func() answer { return s.introspect("junk") }, 200, `{data:{active:false}}`},
 		{"revoke a refresh token", func() answer { return s.post("/v1/auth/revoke", object{"token": me.more().refresh}) }, 200, `{message:"Refresh token revoked"}`},
-		{"revoke an access token", func() answer { return s.post("/v1/auth/revoke", object{"token": me.more().access, "reason": "lost phone"}, keyed) }, 200, `{message:"Access token revoked"}`},
-		{"revocation-check: no", func() answer { return s.post("/v1/auth/revocation-check", object{"jti": "at_" + strings.Repeat("0", 32)}, keyed) }, 200, `{revoked:false}`},
+		{"revoke an access token", func() answer {
+			return s.post("/v1/auth/revoke", object{"token": me.more().access, "reason": "lost phone"}, keyed)
+		}, 200, `{message:"Access token revoked"}`},
+		{"revocation-check: no", func() answer {
+			return s.post("/v1/auth/revocation-check", object{"jti": "at_" + strings.Repeat("0", 32)}, keyed)
+		}, 200, `{revoked:false}`},
 		{"request-password-reset", func() answer { return s.post("/v1/auth/request-password-reset", body("email", forgetful)) }, 200,
 			`{message:"If an account exists with that email, a password reset link has been sent."}`},
 		{"reset-password", func() answer {
@@ -115,12 +119,16 @@ func TestSuccessShapes(t *testing.T) {
 		}, 200, `{message:"Password has been reset successfully. Please log in with your new password."}`},
 		{"resend-verification", func() answer { return s.post("/v1/auth/resend-verification", body("email", unverified)) }, 200,
 			`{message:"If your email is not verified, a new verification link has been sent."}`},
-		{"verify-email", func() answer { return s.post("/v1/auth/verify-email", object{"token": s.last(unverified, verifySubject).token(t)}) }, 200,
+		{"verify-email", func() answer {
+			return s.post("/v1/auth/verify-email", object{"token": s.last(unverified, verifySubject).token(t)})
+		}, 200,
 			`{message:"Email verified successfully!" user:{email:email emailVerified:true id:uuid}}`},
 
 		{"me", func() answer { return s.me(me.access) }, 200,
 			`{data:{appId:"shop" createdAt:time email:email emailVerified:true id:uuid role:"user"} tokenInfo:{exp:epoch iat:epoch jti:jti tokenVersion:0} user:{createdAt:time email:email id:uuid role:"user"}}`},
-		{"PATCH me", func() answer { return s.call("PATCH", "/v1/users/me", s.user("shop").access, object{"email": "moved@example.com"}) }, 200,
+		{"PATCH me", func() answer {
+			return s.call("PATCH", "/v1/users/me", s.user("shop").access, object{"email": "moved@example.com"})
+		}, 200,
 			`{message:"Profile updated successfully" user:{createdAt:time email:email id:uuid role:"user"}}`},
 		{"DELETE me", func() answer { return s.call("DELETE", "/v1/users/me", s.user("shop").access, nil) }, 200,
 			`{deletedUser:{email:email id:uuid} message:"Account deleted successfully"}`},
@@ -416,7 +424,7 @@ func TestFieldRules(t *testing.T) {
 			t.Errorf("%q became %s", ok, a.text("data", "user", "email"))
 		}
 	}
-	for i, pass := range []string{" Aa1!Aa1! ", `<b>&"'Aa1!\/` + "`", "Ää1!" + strings.Repeat("🦃", 124), "Aa1!Aa1!\x00z"} {
+	for i, pass := range []string{" Aa1!Aa1! ", `<b>&"'Aa1!\/` + "`", "Aä1!a" + strings.Repeat("🦃", 123), "Aa1!Aa1!\x00z"} {
 		email := fmt.Sprintf("bytes-%d@example.com", i)
 		s.register("shop", email, s.secret(pass)).want(t, 201, "")
 		s.login("shop", email, pass).want(t, 200, "")
@@ -446,6 +454,9 @@ func TestTransport(t *testing.T) {
 				if contentType == "" {
 					delete(req.Header, "Content-Type")
 				}
+				if strings.Contains(r.path, "logout") { // a Bearer alone would sign out
+					req.Header.Del("Authorization")
+				}
 			})
 		}
 		if r.method == "POST" || r.method == "PUT" || r.method == "PATCH" {
@@ -470,8 +481,7 @@ func TestTransport(t *testing.T) {
 				}
 			}
 			if r.required {
-				if got := send("", "application/json").want(t, 400, "validation_error").broken(); !slices.Equal(got, []broken{{"", "invalid_type", "Required", "undefined"}}) &&
-					!slices.ContainsFunc(got, func(b broken) bool { return b.message == "Required" }) && len(got) != 0 {
+				if got := send("", "application/json").want(t, 400, "validation_error").broken(); !slices.Equal(got, []broken{{"", "invalid_type", "Required", "undefined"}}) {
 					t.Errorf("%s %s without body: %+v", r.method, r.path, got)
 				}
 			}
@@ -637,7 +647,7 @@ func TestIntrospectionTellsTheTruth(t *testing.T) {
 	if n := s.count(`SELECT count(*) FROM revoked_jti WHERE user_id = $1`, v.id); n != 1 {
 		t.Errorf("%d revocations", n)
 	}
-	s.post("/v1/auth/revoke", object{"token": u.refresh}, keyed).want(t, 200, "")                            // rotated
+	s.post("/v1/auth/revoke", object{"token": u.refresh}, keyed).want(t, 200, "")                          // rotated
 	s.post("/v1/auth/revoke", object{"token": f.real("exp", time.Now().Unix()-1)}, keyed).want(t, 200, "") // expired but authentic
 	s.post("/v1/auth/revoke", object{"token": f.swapped(u.access)}, keyed).want(t, 400, "bad_request")
 }

@@ -566,6 +566,7 @@ type user struct {
 	s                   *replica
 	id, email, app, sid string
 	access, refresh     string
+	reset, verify       string // tokens of links, where a test took them
 }
 
 // cheapHash is of password, with parameters that cost nothing to check: users are many, and real hashes are for tests of them.

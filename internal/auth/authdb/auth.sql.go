@@ -259,9 +259,14 @@ func (q *Queries) ClockSystem(ctx context.Context, db DBTX) (time.Time, error) {
 }
 
 const consumeEmailToken = `-- name: ConsumeEmailToken :one
-UPDATE email_tokens SET used_at = now()
-WHERE token_hash = $1 AND type = $2 AND used_at IS NULL AND expires_at > $3
-RETURNING app_id, user_id, email
+WITH u AS MATERIALIZED (
+    SELECT x.app_id, x.id FROM users x JOIN email_tokens e ON e.app_id = x.app_id AND e.user_id = x.id
+    WHERE e.token_hash = $1 FOR NO KEY UPDATE OF x
+)
+UPDATE email_tokens t SET used_at = now() FROM u
+WHERE t.app_id = u.app_id AND t.user_id = u.id AND t.token_hash = $1 AND t.type = $2 AND t.used_at IS NULL
+    AND t.expires_at > $3
+RETURNING t.app_id, t.user_id, t.email
 `
 
 type ConsumeEmailTokenParams struct {
@@ -276,7 +281,8 @@ type ConsumeEmailTokenRow struct {
 	Email  string
 }
 
-// Of parallel calls one gets the row.
+// Of parallel calls one gets the row. The user is locked before the token, as in every act on a user: two acts that need
+// both would otherwise wait for each other.
 func (q *Queries) ConsumeEmailToken(ctx context.Context, db DBTX, arg ConsumeEmailTokenParams) (ConsumeEmailTokenRow, error) {
 	row := db.QueryRow(ctx, consumeEmailToken, arg.TokenHash, arg.Type, arg.Now)
 	var i ConsumeEmailTokenRow
@@ -861,7 +867,7 @@ type IssueEmailTokenParams struct {
 	ExpiresAt time.Time
 }
 
-// A new token of a type voids the user's older ones.
+// A new token of a type voids the user's older ones. The user is locked.
 func (q *Queries) IssueEmailToken(ctx context.Context, db DBTX, arg IssueEmailTokenParams) error {
 	_, err := db.Exec(ctx, issueEmailToken,
 		arg.AppID,
@@ -1225,7 +1231,7 @@ func (q *Queries) LockKeysSystem(ctx context.Context, db DBTX) error {
 }
 
 const lockUser = `-- name: LockUser :one
-SELECT id, email, role, status, email_verified FROM users WHERE app_id = $1 AND id = $2 FOR UPDATE
+SELECT id, email, role, status, email_verified, token_version FROM users WHERE app_id = $1 AND id = $2 FOR UPDATE
 `
 
 type LockUserRow struct {
@@ -1234,6 +1240,7 @@ type LockUserRow struct {
 	Role          string
 	Status        string
 	EmailVerified bool
+	TokenVersion  int32
 }
 
 func (q *Queries) LockUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (LockUserRow, error) {
@@ -1245,6 +1252,7 @@ func (q *Queries) LockUser(ctx context.Context, db DBTX, appID string, userID uu
 		&i.Role,
 		&i.Status,
 		&i.EmailVerified,
+		&i.TokenVersion,
 	)
 	return i, err
 }
