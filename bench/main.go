@@ -53,7 +53,7 @@ func (b *bench) run(ctx context.Context) error {
 	if b.dir, err = os.MkdirTemp("", "turkey-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)                      //nolint:errcheck // a temporary directory
+	defer os.RemoveAll(b.dir)
 	if err := os.Chmod(b.dir, 0o711); err != nil { //nolint:gosec // PostgreSQL's own account passes through
 		return err
 	}
@@ -90,7 +90,7 @@ func createDatabases(ctx context.Context, pg *pgdev.Server, names ...string) err
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx) //nolint:errcheck // nothing is left to lose
+	defer conn.Close(ctx)
 	for _, n := range names {
 		if _, err := conn.Exec(ctx, "CREATE DATABASE "+n); err != nil {
 			return err

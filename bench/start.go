@@ -27,14 +27,14 @@ func start(ctx context.Context, program string, args []string, env []string, bas
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(log.Name()) //nolint:errcheck // a temporary file
+	defer os.Remove(log.Name())
 	cmd.Stdout, cmd.Stderr = log, log
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
 	for time.Since(began) < 20*time.Second {
-		resp, err := http.Get(base + path) //nolint:gosec,noctx // loopback
+		resp, err := http.Get(base + path) //nolint:noctx // loopback
 		if err == nil {
 			_ = resp.Body.Close() // only the status counts
 			if resp.StatusCode == http.StatusOK {

@@ -149,7 +149,7 @@ func (s *Service) CreateAdminKey(ctx context.Context, name string) (key string, 
 		return "", info, errKeyName
 	}
 	var b [32]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	rand.Read(b[:])
 	key = adminKeyPrefix + base64.RawURLEncoding.EncodeToString(b[:])
 	err = s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error {
 		if err := s.q.LockAdminKeysSystem(ctx, tx); err != nil {

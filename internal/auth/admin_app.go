@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -326,9 +327,9 @@ func (s *Service) DeleteApp(ctx context.Context, id string) error {
 // its second of issue only, so those of the very second go with them, though their sessions may be newer: they refresh.
 func (s *Service) RevokeApp(ctx context.Context, id, reason string) (sessions int64, err error) {
 	reason = shortReason(reason)
-	err = s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error {
-		now, err := s.keyClock(ctx, tx) // the clock that is ahead
-		if err != nil {
+	var now time.Time
+	err = s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) (err error) {
+		if now, err = s.keyClock(ctx, tx); err != nil { // the clock that is ahead
 			return err
 		}
 		if sessions, err = s.q.RevokeAppSystem(ctx, tx, authdb.RevokeAppSystemParams{ID: id, NotBefore: now, Reason: &reason, EventLife: s.eventLife()}); err != nil {
@@ -336,6 +337,9 @@ func (s *Service) RevokeApp(ctx context.Context, id, reason string) (sessions in
 		}
 		return s.recordAct(ctx, tx, id, uuid.Nil, "app_revoked", map[string]any{"reason": reason, "sessions": sessions})
 	})
+	if err == nil {
+		s.revoked.apply(event{AppID: id, Kind: "app", Subject: id, NotBefore: &pgTimestamp{now}})
+	}
 	return sessions, orNoApp(err)
 }
 

@@ -146,6 +146,9 @@ func (s *Service) RevokeToken(ctx context.Context, jti string, user uuid.UUID, e
 	actor, why := adminFrom(ctx).actor, shortReason(reason)
 	n, err := s.q.RevokeAccess(ctx, s.cfg.DB.In(db.App(app)), authdb.RevokeAccessParams{Jti: jti, Reason: &why, ExpiresAt: expires, AppID: app, UserID: user,
 		Actor: &actor, Action: "token_revoked", Ip: ip, UserAgent: agent, Meta: meta(ctx)})
+	if err == nil {
+		s.revoked.end("jti", jti, 0, expires)
+	}
 	return n > 0, err
 }
 

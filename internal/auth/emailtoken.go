@@ -29,7 +29,7 @@ const mailsPerHour = 3
 // newEmailToken is 64 hexadecimal digits; only its hash is stored.
 func newEmailToken() (token, hash string) {
 	b := make([]byte, 32)
-	rand.Read(b) //nolint:errcheck // crypto/rand.Read never fails, it ends the program
+	rand.Read(b)
 	token = hex.EncodeToString(b)
 	return token, hashEmailToken(token)
 }
@@ -50,7 +50,7 @@ func (s *Service) requestMail(ctx context.Context, app, email string, kind mail.
 		}
 		arg := authdb.QueueMailWithinParams{AppID: app, Kind: string(kind), Recipient: email, Max: mailsPerHour, Action: action,
 			Ip: ip, UserAgent: agent, Meta: meta(ctx)}
-		if err == nil && !(kind == mail.VerifyEmail && u.EmailVerified) {
+		if err == nil && (kind != mail.VerifyEmail || !u.EmailVerified) {
 			arg.UserID = &u.ID
 		}
 		id, err := s.q.QueueMailWithin(ctx, tx, arg)
@@ -141,7 +141,7 @@ func (s *Service) verifyEmail(ctx context.Context, token string) (v verified, er
 		if err != nil {
 			return err
 		}
-		if v.email, err = s.q.SetVerified(ctx, tx, authdb.SetVerifiedParams{AppID: t.AppID, UserID: t.UserID, Email: t.Email}); err != nil {
+		if v.email, err = s.q.SetVerified(ctx, tx, authdb.SetVerifiedParams(t)); err != nil {
 			return err
 		}
 		v.id = t.UserID

@@ -30,8 +30,12 @@ type userEnd struct {
 	until   time.Time
 }
 
-// feedBound is how long after its last sign of life the feed is trusted. Signs come every second.
-const feedBound = 3 * time.Second
+// feedBound is how long after its last sign of life the feed is trusted: a revocation holds everywhere within a second, also
+// where the feed was just cut. Signs come every feedBeat.
+const (
+	feedBound = 800 * time.Millisecond
+	feedBeat  = 250 * time.Millisecond
+)
 
 func newRevocations() *revocations {
 	r := &revocations{}
@@ -125,23 +129,23 @@ func (r *revocations) age(now time.Time) time.Duration {
 }
 
 // check says whether a token was ended; current is false when the feed may not know.
-func (r *revocations) check(c Claims, now time.Time) (ended error, current bool) {
+func (r *revocations) check(c Claims, now time.Time) (current bool, ended error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if now.Sub(r.seen) > feedBound {
-		return nil, false
+		return false, nil
 	}
 	_, token := r.tokens[c.ID]
 	_, session := r.sessions[c.SessionID]
 	switch {
 	case r.users[c.Subject].version > c.TokenVersion:
-		return errTokenVersion, true
+		return true, errTokenVersion
 	case token, session:
-		return errTokenRevoked, true
+		return true, errTokenRevoked
 	case time.Unix(c.IssuedAt, 0).Before(r.apps[c.Audience]):
-		return errTokenRevoked, true
+		return true, errTokenRevoked
 	}
-	return nil, true
+	return true, nil
 }
 
 // forget drops what can end nothing any more.
@@ -184,7 +188,7 @@ func (s *Service) Follow(ctx context.Context, directURL string) {
 			return
 		}
 		l := db.Listener{URL: directURL, Log: s.cfg.Log, Channels: []string{channelRevocations, channelApps, channelKeys},
-			Connected: s.snapshot, Notified: s.notified, Alive: func() { s.revoked.alive(time.Now()) }}
+			Heartbeat: feedBeat, Connected: s.snapshot, Notified: s.notified, Alive: func() { s.revoked.alive(time.Now()) }}
 		l.Run(ctx)
 	}()
 	for {

@@ -86,13 +86,13 @@ func (Setting[T]) Schema(r huma.Registry) *huma.Schema {
 	return schema
 }
 
-// pageInput is what every list takes.
-type pageInput struct {
+// PageQuery is what every list takes. It is exported for huma, which looks into no other embedded struct.
+type PageQuery struct {
 	Limit  int    `query:"limit" minimum:"1" maximum:"100" default:"50"`
 	Cursor string `query:"cursor" doc:"nextCursor of the page before"`
 }
 
-func (p pageInput) page() Page { return Page{Cursor: p.Cursor, Limit: p.Limit} }
+func (p PageQuery) page() Page { return Page{Cursor: p.Cursor, Limit: p.Limit} }
 
 type pageOutput[T any] struct {
 	Body struct {
@@ -188,13 +188,13 @@ func (q *queryRules) time(name, v string) *time.Time {
 	return nil
 }
 
-// userPath names one user of one app.
-type userPath struct {
+// UserPath names one user of one app.
+type UserPath struct {
 	App  string `path:"id" doc:"App id"`
 	User string `path:"userId" doc:"User id"`
 }
 
-func (p userPath) id() (uuid.UUID, error) {
+func (p UserPath) id() (uuid.UUID, error) {
 	id, err := uuid.Parse(p.User)
 	if err != nil {
 		return id, errNoUser
@@ -203,8 +203,8 @@ func (p userPath) id() (uuid.UUID, error) {
 }
 
 // onUser makes a handler of an act on one user.
-func onUser(act func(ctx context.Context, app string, id uuid.UUID) (User, error)) func(context.Context, *userPath) (*dataOutput[User], error) {
-	return func(ctx context.Context, in *userPath) (*dataOutput[User], error) {
+func onUser(act func(ctx context.Context, app string, id uuid.UUID) (User, error)) func(context.Context, *UserPath) (*dataOutput[User], error) {
+	return func(ctx context.Context, in *UserPath) (*dataOutput[User], error) {
 		id, err := in.id()
 		if err != nil {
 			return nil, err

@@ -21,11 +21,12 @@ func (s *Service) mountAdminApps(m adminRoutes) {
 		"Ends all access tokens and sessions of the app, the caller's own too if it is theirs."), s.handleRevokeApp)
 }
 
-type appPath struct {
+// AppPath names an app.
+type AppPath struct {
 	ID string `path:"id" doc:"App id"`
 }
 
-func (s *Service) handleApps(ctx context.Context, in *pageInput) (*pageOutput[App], error) {
+func (s *Service) handleApps(ctx context.Context, in *PageQuery) (*pageOutput[App], error) {
 	return listed(s.Apps(ctx, in.page()))
 }
 
@@ -47,7 +48,7 @@ func (s *Service) handleCreateApp(ctx context.Context, in *struct{ Body createAp
 	return answered(s.AddApp(ctx, in.Body.ID, in.Body.AppChange))
 }
 
-func (s *Service) handleApp(ctx context.Context, in *appPath) (*dataOutput[App], error) {
+func (s *Service) handleApp(ctx context.Context, in *AppPath) (*dataOutput[App], error) {
 	if !appIDPattern.MatchString(in.ID) {
 		return nil, errNoApp
 	}
@@ -55,7 +56,7 @@ func (s *Service) handleApp(ctx context.Context, in *appPath) (*dataOutput[App],
 }
 
 func (s *Service) handleUpdateApp(ctx context.Context, in *struct {
-	appPath
+	AppPath
 	Body AppChange
 }) (*dataOutput[App], error) {
 	if !appIDPattern.MatchString(in.ID) {
@@ -64,7 +65,7 @@ func (s *Service) handleUpdateApp(ctx context.Context, in *struct {
 	return answered(s.ChangeApp(ctx, in.ID, in.Body))
 }
 
-func (s *Service) handleDeleteApp(ctx context.Context, in *appPath) (*messageOutput, error) {
+func (s *Service) handleDeleteApp(ctx context.Context, in *AppPath) (*messageOutput, error) {
 	if !appIDPattern.MatchString(in.ID) {
 		return nil, errNoApp
 	}
@@ -91,7 +92,7 @@ type revokedApp struct {
 }
 
 func (s *Service) handleRevokeApp(ctx context.Context, in *struct {
-	appPath
+	AppPath
 	Body reasonBody
 }) (*dataOutput[revokedApp], error) {
 	if !appIDPattern.MatchString(in.ID) {

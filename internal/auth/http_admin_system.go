@@ -33,7 +33,7 @@ func (s *Service) mountAdminSystem(m adminRoutes) {
 }
 
 type sessionsInput struct {
-	pageInput
+	PageQuery
 	App  string `query:"app" doc:"App id"`
 	User string `query:"user" doc:"User id" format:"uuid"`
 }
@@ -65,7 +65,7 @@ func (s *Service) handleEndLiveSession(ctx context.Context, in *struct {
 }
 
 type revocationsInput struct {
-	pageInput
+	PageQuery
 	App string `query:"app" doc:"App id"`
 }
 
@@ -185,7 +185,7 @@ type keyPath struct {
 }
 
 type auditInput struct {
-	pageInput
+	PageQuery
 	App    string `query:"app" doc:"App id"`
 	User   string `query:"user" format:"uuid" doc:"Whom it happened to"`
 	Actor  string `query:"actor" doc:"Who did it: a user's id, admin-key:<name>, or gravy"`
@@ -205,7 +205,7 @@ func (s *Service) handleAudit(ctx context.Context, in *auditInput) (*pageOutput[
 }
 
 type mailboxInput struct {
-	pageInput
+	PageQuery
 	Recipient string `query:"recipient"`
 }
 

@@ -38,7 +38,7 @@ func (s *Service) mountAdminUsers(m adminRoutes) {
 
 type usersInput struct {
 	App string `path:"id" doc:"App id"`
-	pageInput
+	PageQuery
 	Part     string `query:"q" doc:"Part of the address, without regard to case"`
 	Role     string `query:"role" enum:"user,admin"`
 	Status   string `query:"status" enum:"active,suspended,deleted"`
@@ -86,7 +86,7 @@ func checkRole(role *string) []fault.Field {
 }
 
 func (s *Service) handleCreateUser(ctx context.Context, in *struct {
-	appPath
+	AppPath
 	Body createUserBody
 }) (*dataOutput[User], error) {
 	if !appIDPattern.MatchString(in.ID) {
@@ -107,7 +107,7 @@ type roleBody struct {
 func (b *roleBody) Validate() []fault.Field { return checkRole(&b.Role) }
 
 func (s *Service) handleRole(ctx context.Context, in *struct {
-	userPath
+	UserPath
 	Body roleBody
 }) (*dataOutput[User], error) {
 	id, err := in.id()
@@ -117,7 +117,7 @@ func (s *Service) handleRole(ctx context.Context, in *struct {
 	return answered(s.SetUserRole(ctx, in.App, id, in.Body.Role))
 }
 
-func (s *Service) handleDeleteUser(ctx context.Context, in *userPath) (*messageOutput, error) {
+func (s *Service) handleDeleteUser(ctx context.Context, in *UserPath) (*messageOutput, error) {
 	id, err := in.id()
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (s *Service) cookieName() string {
 }
 
 func (s *Service) sessionCookie(token string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: s.cookieName(), Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+	c := &http.Cookie{Name: s.cookieName(), Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, //nolint:gosec // Secure wherever there is TLS
 		Secure: s.cookieName() == secureCookie, MaxAge: int(life / time.Second)}
 	if token == "" {
 		c.MaxAge = -1

@@ -104,7 +104,7 @@ func (s *Service) revoke(ctx context.Context, token, reason string, by revoker) 
 	if errors.Is(err, errNoJTI) {
 		return "", fault.New(fault.Invalid, "bad_request", "Token missing JTI claim")
 	}
-	if err != nil && !(errors.Is(err, errTokenExpired) && c.ID != "") {
+	if err != nil && !errors.Is(err, errTokenExpired) {
 		return "", fault.New(fault.Invalid, "bad_request", "Invalid or unrecognized token")
 	}
 	return "Access", s.revokeAccess(ctx, c, reason, by)

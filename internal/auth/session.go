@@ -364,7 +364,7 @@ func (s *Service) Recognise(ctx context.Context, header string) (caller.User, er
 	if err != nil {
 		return caller.User{}, err
 	}
-	ended, current := s.revoked.check(c, time.Now())
+	current, ended := s.revoked.check(c, time.Now())
 	if ended != nil {
 		return caller.User{}, ended
 	}

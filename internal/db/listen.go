@@ -26,8 +26,8 @@ type Listener struct {
 
 const (
 	listenTimeout = 3 * time.Second // for one connect or one heartbeat
-	reconnectMin  = 100 * time.Millisecond
-	reconnectMax  = 5 * time.Second
+	firstPause    = 100 * time.Millisecond
+	longestPause  = 5 * time.Second
 )
 
 // Run follows the channels until ctx is done, connecting again, with a growing pause, as often as it takes.
@@ -35,14 +35,14 @@ func (l *Listener) Run(ctx context.Context) {
 	if l.Heartbeat <= 0 {
 		l.Heartbeat = time.Second
 	}
-	pause := reconnectMin
+	pause := firstPause
 	for ctx.Err() == nil {
 		worked, err := l.session(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if worked {
-			pause = reconnectMin
+			pause = firstPause
 		}
 		l.Log.WarnContext(ctx, "notifications of PostgreSQL interrupted; connecting again", "pause", pause, "error", err)
 		select {
@@ -50,7 +50,7 @@ func (l *Listener) Run(ctx context.Context) {
 			return
 		case <-time.After(pause):
 		}
-		pause = min(2*pause, reconnectMax)
+		pause = min(2*pause, longestPause)
 	}
 }
 
@@ -60,7 +60,7 @@ func (l *Listener) session(ctx context.Context) (worked bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it is given up either way
+	defer conn.Close(context.WithoutCancel(ctx))
 	for _, c := range l.Channels {
 		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{c}.Sanitize()); err != nil {
 			return false, fmt.Errorf("listen on %s: %w", c, err)

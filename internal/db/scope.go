@@ -29,6 +29,7 @@ const (
 	appSQL     = `SELECT set_config('role', 'turkey_app', true), set_config('app.current_app_id', $1, true)`
 	sessionSQL = `SELECT set_config('role', 'turkey_app', true),
 		set_config('app.current_app_id', coalesce(public.app_of_session($1), ''), true)`
+	//nolint:gosec // a statement, not a credential
 	emailTokenSQL = `SELECT set_config('role', 'turkey_app', true),
 		set_config('app.current_app_id', coalesce(public.app_of_email_token($1), ''), true)`
 	userSQL = `SELECT set_config('role', 'turkey_app', true),

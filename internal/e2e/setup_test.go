@@ -70,6 +70,9 @@ func production(s *settings) { s.auth.Production, s.limits.Production = true, tr
 // behindProxy trusts one hop, so that a request may come from anywhere.
 func behindProxy(s *settings) { s.proxies = "1" }
 
+// on is a database that the test brings along.
+func on(url string) option { return func(s *settings) { s.url = url } }
+
 // world is one database with everything that belongs to it but the replicas.
 type world struct {
 	t       testing.TB

@@ -24,15 +24,15 @@ const JobTimeout = 2 * time.Minute
 type Queue struct {
 	db       *db.DB
 	log      *slog.Logger
-	max      int
+	atOnce   int
 	workers  *river.Workers
 	periodic []*river.PeriodicJob
 	client   *river.Client[pgx.Tx]
 }
 
-// New makes a queue that works at most max jobs at once in this process.
-func New(database *db.DB, log *slog.Logger, max int) *Queue {
-	return &Queue{db: database, log: log, max: max, workers: river.NewWorkers()}
+// New makes a queue that works at most so many jobs at once in this process.
+func New(database *db.DB, log *slog.Logger, workers int) *Queue {
+	return &Queue{db: database, log: log, atOnce: workers, workers: river.NewWorkers()}
 }
 
 // Register says who works a kind of job. All must be registered before Open.
@@ -50,10 +50,10 @@ func Every[T river.JobArgs](q *Queue, interval time.Duration, args T) {
 func (q *Queue) Open() error {
 	client, err := river.NewClient(riverpgxv5.New(q.db.Pool()), &river.Config{
 		Schema:               db.RiverSchema,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.max}},
+		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.atOnce}},
 		Workers:              q.workers,
 		PeriodicJobs:         q.periodic,
-		FetchCooldown:        10 * time.Millisecond, // the default of 100 ms would cap the queue at max × 10 jobs/s
+		FetchCooldown:        10 * time.Millisecond, // the default of 100 ms would cap the queue at ten jobs a second per worker
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: JobTimeout + 30*time.Second,
 		Logger:               slog.New(quiet{q.log.Handler()}),
