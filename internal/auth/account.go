@@ -155,6 +155,9 @@ func (s *Service) changeEmail(ctx context.Context, u caller.User, email string, 
 		if err := s.q.VoidEmailTokens(ctx, tx, authdb.VoidEmailTokensParams{AppID: u.AppID, UserID: u.ID}); err != nil {
 			return err
 		}
+		if err := s.boundedChanges(ctx, tx, u); err != nil {
+			return err
+		}
 		data := noticeData(ctx)
 		data["newEmail"] = email
 		if err := s.notice(ctx, tx, u.AppID, u.ID, mail.EmailChangedNotice, u.Email, data); err != nil {
@@ -172,6 +175,17 @@ func (s *Service) changeEmail(ctx context.Context, u caller.User, email string, 
 		return created, errNoUser
 	}
 	return created, err
+}
+
+// boundedChanges refuses another change of address where the last hour had as many as mails are sent: each writes to an
+// address of the caller's choice. The user's row is locked by the change itself.
+func (s *Service) boundedChanges(ctx context.Context, tx pgx.Tx, u caller.User) error {
+	n, err := s.q.CountMails(ctx, tx, authdb.CountMailsParams{AppID: u.AppID, UserID: u.ID, Kind: string(mail.EmailChangedNotice)})
+	if err == nil && n >= mailsPerHour {
+		return fault.New(fault.Limited, "rate_limit_exceeded", "The address was changed several times in the last hour. Please try again later.").
+			WithRetryAfter(time.Hour)
+	}
+	return err
 }
 
 // deleteAccount removes the user and everything that hangs on the row: sessions, tokens, credentials with their keys,

@@ -250,6 +250,10 @@ WITH m AS (
 )
 SELECT coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS id;
 
+-- name: CountMails :one
+SELECT count(*) FROM mails WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) AND kind = sqlc.arg(kind)
+    AND created_at > now() - interval '1 hour';
+
 -- name: QueueMail :one
 INSERT INTO mails (app_id, user_id, kind, recipient, data)
 VALUES (sqlc.arg(app_id), sqlc.arg(user_id), sqlc.arg(kind), sqlc.arg(recipient), sqlc.arg(data)) RETURNING id;
@@ -327,6 +331,11 @@ SELECT count(*) FROM d;
 -- name: PurgeEmailTokensSystem :one
 WITH d AS (DELETE FROM email_tokens WHERE id IN (SELECT r.id FROM email_tokens r
     WHERE r.expires_at < now() - interval '7 days' ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;
+
+-- name: PurgeMailboxSystem :one
+WITH d AS (DELETE FROM mailbox WHERE id IN (SELECT r.id FROM mailbox r
+    WHERE r.created_at < now() - interval '7 days' ORDER BY r.id LIMIT sqlc.arg(batch)::int) RETURNING 1)
 SELECT count(*) FROM d;
 
 -- name: PurgeMailsSystem :one

@@ -50,7 +50,7 @@ func (s *Service) Cleanup(ctx context.Context) (map[string]int, error) {
 	}
 	purgers := map[string]Purger{
 		"revoked_jti": own(s.q.PurgeRevokedSystem), "revocation_events": own(s.q.PurgeEventsSystem), "refresh_tokens": own(s.q.PurgeSessionsSystem),
-		"email_tokens": own(s.q.PurgeEmailTokensSystem), "mails": own(s.q.PurgeMailsSystem),
+		"email_tokens": own(s.q.PurgeEmailTokensSystem), "mails": own(s.q.PurgeMailsSystem), "mailbox": own(s.q.PurgeMailboxSystem),
 	}
 	for name, p := range s.cfg.Purgers {
 		purgers[name] = p

@@ -39,8 +39,8 @@ func hashEmailToken(token string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// requestMail queues a mail of a kind to whoever has this address. The same two statements run whether or not anybody
-// has, so that answer and time tell nothing.
+// requestMail queues a mail of a kind to whoever has this address. The same statements run whether or not anybody has, so that
+// answer and time tell nothing: where there is no mail, the job has nothing to do.
 func (s *Service) requestMail(ctx context.Context, app, email string, kind mail.Kind, action string) error {
 	ip, agent := audit.Origin(ctx)
 	return s.cfg.DB.Tx(ctx, db.App(app), func(tx pgx.Tx) error {
@@ -54,7 +54,7 @@ func (s *Service) requestMail(ctx context.Context, app, email string, kind mail.
 			arg.UserID = &u.ID
 		}
 		id, err := s.q.QueueMailWithin(ctx, tx, arg)
-		if err != nil || id == uuid.Nil {
+		if err != nil {
 			return err
 		}
 		return s.enqueueMail(ctx, tx, id)

@@ -25,7 +25,7 @@ type mailArgs struct {
 // Kind names the job in the queue's table.
 func (mailArgs) Kind() string { return "mail" }
 
-// mailAttempts bounds the deliveries of one mail; with the queue's growing pauses they span about a day.
+// mailAttempts bounds the deliveries of one mail; with the queue's growing pauses they span about eleven hours.
 const mailAttempts = 12
 
 // enqueueMail hands a row of mails to the queue in the transaction that wrote it.

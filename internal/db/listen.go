@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
 // Listener follows notification channels of PostgreSQL over a connection of its own, for as long as Run runs.
 //
-// LISTEN needs a session: behind a pooler in transaction mode URL must be a direct one. Whoever keeps state from
+// LISTEN needs a session: behind a pooler in transaction mode URL must be a direct one, and Alive is never called where it
+// is not. Whoever keeps state from
 // notifications reads a snapshot in Connected, which runs after LISTEN, so nothing is missed between the two.
 type Listener struct {
 	URL       string
@@ -20,7 +23,7 @@ type Listener struct {
 	Log       *slog.Logger
 	Connected func(ctx context.Context) error // after each connect; an error drops the connection
 	Notified  func(channel, payload string)   // in order
-	Alive     func()                          // the connection was seen to work: at least every Heartbeat
+	Alive     func()                          // notifications were seen to come through: every Heartbeat
 	Heartbeat time.Duration                   // default 1 s
 }
 
@@ -45,23 +48,23 @@ func (l *Listener) Run(ctx context.Context) {
 			pause = firstPause
 		}
 		l.Log.WarnContext(ctx, "notifications of PostgreSQL interrupted; connecting again", "pause", pause, "error", err)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(pause):
-		}
+		sleep(ctx, pause)
 		pause = min(2*pause, longestPause)
 	}
 }
 
 // session is the life of one connection. worked says that it got as far as waiting.
+//
+// A sign of life is a notification that went through PostgreSQL and came back here, not an answered query: behind a pooler
+// in transaction mode queries are answered and notifications go nowhere.
 func (l *Listener) session(ctx context.Context) (worked bool, err error) {
 	conn, err := l.open(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
-	for _, c := range l.Channels {
+	pulse := "turkey_pulse_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	for _, c := range append([]string{pulse}, l.Channels...) {
 		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{c}.Sanitize()); err != nil {
 			return false, fmt.Errorf("listen on %s: %w", c, err)
 		}
@@ -69,24 +72,46 @@ func (l *Listener) session(ctx context.Context) (worked bool, err error) {
 	if err := l.Connected(ctx); err != nil {
 		return false, fmt.Errorf("snapshot: %w", err)
 	}
-	l.Alive()
+	back := true // the last pulse came back
+	sent := time.Time{}
 	for {
-		wait, cancel := context.WithTimeout(ctx, l.Heartbeat)
+		if back && time.Since(sent) >= l.Heartbeat {
+			if err := send(ctx, conn, pulse); err != nil {
+				return worked, err
+			}
+			back, sent = false, time.Now()
+		}
+		wait, cancel := context.WithTimeout(ctx, max(time.Until(sent.Add(l.Heartbeat)), 50*time.Millisecond))
 		n, err := conn.WaitForNotification(wait)
 		cancel()
 		switch {
+		case err == nil && n.Channel == pulse:
+			back, worked = true, true
+			l.Alive()
 		case err == nil:
 			l.Notified(n.Channel, n.Payload)
-			l.Alive()
 		case ctx.Err() != nil:
-			return true, ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded):
-			if err := l.beat(ctx, conn); err != nil {
-				return true, err
-			}
-		default:
-			return true, err
+			return worked, ctx.Err()
+		case !errors.Is(err, context.DeadlineExceeded):
+			return worked, err
+		case !back && time.Since(sent) > listenTimeout:
+			return worked, errors.New("notifications do not come back; behind a pooler in transaction mode set DATABASE_DIRECT_URL to PostgreSQL itself")
 		}
+	}
+}
+
+// send notifies our own channel.
+func send(ctx context.Context, conn *pgx.Conn, channel string) error {
+	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
+	defer cancel()
+	_, err := conn.Exec(ctx, `SELECT pg_notify($1, '')`, channel)
+	return err
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
 
@@ -99,15 +124,4 @@ func (l *Listener) open(ctx context.Context) (*pgx.Conn, error) {
 	}
 	cc.RuntimeParams["application_name"] = "turkey-listen"
 	return pgx.ConnectConfig(ctx, cc)
-}
-
-// beat asks the server for a sign of life: a silent connection may be a dead one.
-func (l *Listener) beat(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
-	defer cancel()
-	if err := conn.Ping(ctx); err != nil {
-		return err
-	}
-	l.Alive()
-	return nil
 }

@@ -55,13 +55,15 @@ func (l *Limits) table() map[endpoint]*limiter {
 	return routes
 }
 
-// administration is everything under /v1/admin: out of the admin limiter's budget, of which only refusals use up something.
-// It is there against guessing; a console that is worked with asks more often than it allows.
+// administration is everything under /v1/admin: as many refusals as the admin limiter has requests. It is there against
+// guessing; a console that is worked with asks more often than that. It counts in the process, where what succeeds is given
+// back before the next request comes.
 func (l *Limits) administration() *limiter {
 	if l.cfg.Admin.off() {
 		return nil
 	}
-	return &limiter{name: "admin", rule: l.cfg.Admin, failures: true, refusal: tooMany("admin")}
+	return &limiter{name: "administration", rule: l.cfg.Admin, failures: true, refusal: tooMany("admin"),
+		counter: newCounter("administration", l.cfg.Admin, l.keys, l.now)}
 }
 
 // limiterOf is the limiter of a request's route, or nil.

@@ -128,6 +128,9 @@ func (l *Limits) counters() []*counter {
 			all = append(all, c)
 		}
 	}
+	if l.admin != nil {
+		all = append(all, l.admin.counter)
+	}
 	seen := map[*limiter]bool{}
 	for _, r := range l.routes {
 		if r.counter != nil && !seen[r] {

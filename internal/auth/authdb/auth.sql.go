@@ -290,6 +290,24 @@ func (q *Queries) ConsumeEmailToken(ctx context.Context, db DBTX, arg ConsumeEma
 	return i, err
 }
 
+const countMails = `-- name: CountMails :one
+SELECT count(*) FROM mails WHERE app_id = $1 AND user_id = $2 AND kind = $3
+    AND created_at > now() - interval '1 hour'
+`
+
+type CountMailsParams struct {
+	AppID  string
+	UserID uuid.UUID
+	Kind   string
+}
+
+func (q *Queries) CountMails(ctx context.Context, db DBTX, arg CountMailsParams) (int64, error) {
+	row := db.QueryRow(ctx, countMails, arg.AppID, arg.UserID, arg.Kind)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const countUsers = `-- name: CountUsers :one
 SELECT count(*) FROM users WHERE app_id = $1
 `
@@ -1472,6 +1490,19 @@ SELECT count(*) FROM d
 
 func (q *Queries) PurgeEventsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
 	row := db.QueryRow(ctx, purgeEventsSystem, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const purgeMailboxSystem = `-- name: PurgeMailboxSystem :one
+WITH d AS (DELETE FROM mailbox WHERE id IN (SELECT r.id FROM mailbox r
+    WHERE r.created_at < now() - interval '7 days' ORDER BY r.id LIMIT $1::int) RETURNING 1)
+SELECT count(*) FROM d
+`
+
+func (q *Queries) PurgeMailboxSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeMailboxSystem, batch)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
