@@ -132,7 +132,7 @@ func (s *Service) checkCurrent(ctx context.Context, conn db.Conn, u caller.User,
 		attempt.Done(ctx)
 		return err
 	case !ok:
-		return errors.Join(errCurrentPassword, attempt.Failed(ctx))
+		return errors.Join(errCurrentPassword, attempt.Failed(ctx), s.lockedOut(ctx, conn, u.AppID, u.ID, attempt))
 	}
 	return attempt.Succeeded(ctx)
 }

@@ -243,9 +243,8 @@ func (s *Service) AppByID(ctx context.Context, id string) (App, error) {
 
 // AddApp makes an app.
 func (s *Service) AddApp(ctx context.Context, id string, c AppChange) (App, error) {
-	if broken := checkAppID(&id); len(broken) > 0 {
-		broken[0].Name = "id"
-		return App{}, invalidRequest.WithFields(broken...)
+	if err := appIDRule(id); err != nil {
+		return App{}, err
 	}
 	var row authdb.App
 	err := s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error {

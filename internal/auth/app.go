@@ -69,13 +69,21 @@ func (c *appCache) clear() {
 
 // CreateApp registers an app; an app that exists is left as it is.
 func (s *Service) CreateApp(ctx context.Context, id, name string) error {
-	if !appIDPattern.MatchString(id) {
-		return fmt.Errorf("app id %q must be 1 to 100 letters, numbers, underscores and hyphens", id)
+	if err := appIDRule(id); err != nil {
+		return err
 	}
 	if err := s.q.EnsureAppSystem(ctx, s.cfg.DB.In(db.System()), id, name); err != nil {
 		return fmt.Errorf("create app %s: %w", id, err)
 	}
 	return nil
+}
+
+// appIDRule is the field rule for those who type the id into a command or a setting.
+func appIDRule(id string) error {
+	if appIDPattern.MatchString(id) {
+		return nil
+	}
+	return fmt.Errorf("app id %q must be 1 to 100 letters, numbers, underscores and hyphens", id)
 }
 
 // app resolves the app of a request: the default one when none is named. An unknown app is created in development and

@@ -128,6 +128,7 @@ func (s *Service) EnsureUser(ctx context.Context, appID, email, password string)
 // Attempt is one guess at a password, which the lockout counts.
 type Attempt interface {
 	Failed(ctx context.Context) error
+	Locked() time.Duration // after Failed: for how long this failure locks its client out
 	Succeeded(ctx context.Context) error
 	Done(ctx context.Context) // neither: the guess was not judged
 }
@@ -140,6 +141,7 @@ type Lockout interface {
 type unbounded struct{}
 
 func (unbounded) Failed(context.Context) error    { return nil }
+func (unbounded) Locked() time.Duration           { return 0 }
 func (unbounded) Succeeded(context.Context) error { return nil }
 func (unbounded) Done(context.Context)            {}
 
@@ -170,16 +172,16 @@ func (s *Service) login(ctx context.Context, a app, email, password string) (per
 		return none, Tokens{}, err
 	}
 	if !ok || u.Status == "deleted" {
-		return none, Tokens{}, errors.Join(errCredentials, attempt.Failed(ctx), s.refused(ctx, conn, a.id, u.ID))
+		return none, Tokens{}, errors.Join(errCredentials, attempt.Failed(ctx), s.refused(ctx, conn, a.id, u.ID, "login_failed"), s.lockedOut(ctx, conn, a.id, u.ID, attempt))
 	}
 	if err := attempt.Succeeded(ctx); err != nil {
 		return none, Tokens{}, err
 	}
 	switch {
 	case u.Status != "active":
-		return none, Tokens{}, errors.Join(errSuspended, s.refused(ctx, conn, a.id, u.ID))
+		return none, Tokens{}, errors.Join(errSuspended, s.refused(ctx, conn, a.id, u.ID, "login_failed"))
 	case a.verificationRequired && !u.EmailVerified:
-		return none, Tokens{}, errors.Join(errUnverified, s.refused(ctx, conn, a.id, u.ID))
+		return none, Tokens{}, errors.Join(errUnverified, s.refused(ctx, conn, a.id, u.ID, "login_failed"))
 	}
 	if legacy {
 		s.upgrade(ctx, conn, a.id, u.ID, password, u.PasswordHash)
@@ -208,10 +210,18 @@ func (s *Service) open(ctx context.Context, conn db.Conn, a app, p person) (pers
 	return p, t, err
 }
 
-// refused writes down a login that did not succeed.
-func (s *Service) refused(ctx context.Context, conn db.Conn, app string, user uuid.UUID) error {
+// lockedOut writes down that a failure locked its client out of the account.
+func (s *Service) lockedOut(ctx context.Context, conn db.Conn, app string, user uuid.UUID, failed Attempt) error {
+	if failed.Locked() <= 0 {
+		return nil
+	}
+	return s.refused(ctx, conn, app, user, "account_locked")
+}
+
+// refused writes down a guess that did not succeed.
+func (s *Service) refused(ctx context.Context, conn db.Conn, app string, user uuid.UUID, action string) error {
 	ip, agent := audit.Origin(ctx)
-	row := authdb.WriteAuditParams{AppID: app, Action: "login_failed", Ip: ip, UserAgent: agent, Meta: meta(ctx)}
+	row := authdb.WriteAuditParams{AppID: app, Action: action, Ip: ip, UserAgent: agent, Meta: meta(ctx)}
 	if user != uuid.Nil {
 		row.UserID = &user
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"turkey/internal/auth"
 )
@@ -154,10 +153,6 @@ func TestSettingsOfAnApp(t *testing.T) {
 		s.post("/v1/auth/reset-password", object{"token": s.resetToken("strong", "policy@example.com"), "newPassword": "Aa1!Aa1!Aa1!"}).want(t, 400, "validation_error")
 		// Refusing the password did not spend the link.
 		s.post("/v1/auth/reset-password", object{"token": s.last("policy@example.com", resetSubject).token(t), "newPassword": "seven other words nobody types"}).want(t, 200, "")
-		for app, common := range map[string]string{"strong": "1234567890qwertyuiop", "shop": "Password1!"} {
-			_ = app
-			_ = common
-		}
 	})
 	t.Run("a changed setting is in force on all replicas", func(t *testing.T) {
 		b := s.again()
@@ -332,5 +327,4 @@ func TestCookieMode(t *testing.T) {
 	if c := cookie(local.post("/v1/auth/login", login, page).want(t, 200, "")); c.Name != "turkey_refresh" || c.Secure {
 		t.Errorf("over http: %+v", c)
 	}
-	_ = time.Now
 }

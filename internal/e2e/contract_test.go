@@ -599,7 +599,7 @@ func TestProductionWithoutServiceKey(t *testing.T) {
 	}
 }
 
-// TestIntrospectionTellsTheTruth is D18; TestRevokeIsIdempotent is D21.
+// TestIntrospectionTellsTheTruth is D18, and D21: revoking is idempotent.
 func TestIntrospectionTellsTheTruth(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -650,6 +650,34 @@ func TestIntrospectionTellsTheTruth(t *testing.T) {
 	s.post("/v1/auth/revoke", object{"token": u.refresh}, keyed).want(t, 200, "")                          // rotated
 	s.post("/v1/auth/revoke", object{"token": f.real("exp", time.Now().Unix()-1)}, keyed).want(t, 200, "") // expired but authentic
 	s.post("/v1/auth/revoke", object{"token": f.swapped(u.access)}, keyed).want(t, 400, "bad_request")
+}
+
+// TestRolesAtRegistration is D10 and D13; keys at rest are D31.
+func TestRolesAtRegistration(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	suite := s.again(with(func(c *auth.Config) { c.AllowRole = true }))
+	for i, c := range []struct {
+		s      *replica
+		role   any
+		status int
+	}{{s, nil, 201}, {s, "user", 201}, {s, "admin", 403}, {suite, "admin", 201}, {suite, nil, 201}} {
+		email := fmt.Sprintf("role-%d@example.com", i)
+		a := c.s.post("/v1/auth/register", changed(object{"email": email, "password": password, "appId": "shop"}, "role", c.role)).want(t, c.status, "")
+		want := "user"
+		if c.role == "admin" {
+			want = "admin"
+		}
+		if c.status == 201 && (a.text("data", "user", "role") != want || payload(t, a.text("data", "accessToken"))["role"] != want) {
+			t.Error(a.raw)
+		}
+		if made := s.count(`SELECT count(*) FROM users WHERE email = $1`, email); (made == 1) != (c.status == 201) {
+			t.Errorf("%v: %d users", c.role, made)
+		}
+	}
+	if at := one[string](s.world, `SELECT private_pem FROM keys`); strings.Contains(at, "PRIVATE") {
+		t.Error("the private key lies open")
+	}
 }
 
 // TestRolesComeFromTheDatabase is D27: a demoted admin loses access at once, whatever the token says.

@@ -77,10 +77,7 @@ func TestImportedPasswords(t *testing.T) {
 	s.login("shop", email, "Parallel-1!").want(t, 200, "")
 
 	// What is no hash opens nothing.
-	for _, broken := range []string{"", "!", "*", "$2b$", "$2b$04$short", "$argon2id$", "$argon2id$v=19$m=0,t=0,p=0$$", "plain", "$2b$31$" + strings.Repeat("a", 53)} {
-		if broken == "$2b$31$"+strings.Repeat("a", 53) {
-			continue // two billion rounds
-		}
+	for _, broken := range []string{"", "!", "*", "$2b$", "$2b$04$short", "$argon2id$", "$argon2id$v=19$m=0,t=0,p=0$$", "plain"} {
 		id, email := s.account("shop")
 		s.exec(`UPDATE users SET password_hash = $2 WHERE id = $1`, id, broken)
 		for _, guess := range []string{broken + "x", "plain", "!"} {
