@@ -195,6 +195,10 @@ func (s *Service) deleteAccount(ctx context.Context, app string, user uuid.UUID,
 		if err := s.keepAnAdmin(ctx, tx, app, user); err != nil {
 			return user, 0, err
 		}
+		// The strongest lock comes first: taking it only with the DELETE would wait for whoever got a weaker one meanwhile.
+		if _, err := s.q.LockUser(ctx, tx, app, user); err != nil {
+			return user, 0, err
+		}
 		version, err := s.endAccess(ctx, tx, app, user, "account_deleted")
 		if err != nil {
 			return user, 0, err

@@ -66,8 +66,7 @@ func badEmailToken(message string) error {
 	return fault.New(fault.Invalid, "bad_request", message).WithFields(fault.Field{Name: "token", Code: "INVALID_TOKEN", Message: message})
 }
 
-// resetPassword spends a reset token. Everything the user held ends. The address has proved itself by the mail, so it
-// counts as verified.
+// resetPassword spends a reset token. Everything the user held ends.
 func (s *Service) resetPassword(ctx context.Context, token, password string) error {
 	bad := badEmailToken("Invalid or expired password reset token")
 	hash := hashEmailToken(token)

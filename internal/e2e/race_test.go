@@ -329,7 +329,7 @@ func (s *replica) meeting(t *testing.T, sql, id string, acts ...func() answer) [
 	t.Helper()
 	tx, err := s.sql.BeginTx(t.Context(), pgx.TxOptions{})
 	must(t, err)
-	defer tx.Rollback(context.Background()) //nolint:errcheck // after the commit it is over
+	defer tx.Rollback(context.Background()) // after the commit it is over
 	_, err = tx.Exec(t.Context(), sql, id)
 	must(t, err)
 	answers := make([]chan answer, len(acts))

@@ -239,7 +239,7 @@ func TestPostgreSQLStops(t *testing.T) {
 		}
 	}
 	gone("at once")
-	time.Sleep(3500 * time.Millisecond) // longer than the feed may be silent
+	time.Sleep(1500 * time.Millisecond) // longer than the feed may be silent
 	gone("later")
 
 	again, err := pgdev.Start(t.Context(), pgdev.Config{DataDir: filepath.Clean(pg.DataDir), Volatile: true})

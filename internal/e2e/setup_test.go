@@ -133,7 +133,7 @@ func (s *replica) again(options ...option) *replica {
 	for _, o := range options {
 		o(&set)
 	}
-	return s.world.start(set)
+	return s.start(set)
 }
 
 func (w *world) start(set settings) *replica {
