@@ -203,10 +203,15 @@ func (s *Service) deleteAccount(ctx context.Context, app string, user uuid.UUID,
 		if err != nil {
 			return user, 0, err
 		}
-		if email, err = s.q.DeleteUser(ctx, tx, app, user); err != nil {
+		gone, err := s.q.DeleteUser(ctx, tx, app, user)
+		if err != nil {
 			return user, 0, err
 		}
-		return user, version, s.record(ctx, tx, app, user, actor, action, nil)
+		email = gone.Email
+		if err := s.record(ctx, tx, app, user, actor, action, nil); err != nil {
+			return user, 0, err
+		}
+		return user, version, s.q.ForgetInAudit(ctx, tx, user, gone.UserNo)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", errNoUser

@@ -212,7 +212,10 @@ UPDATE users SET role = sqlc.arg(role), updated_at = now() WHERE app_id = sqlc.a
 SELECT id FROM users WHERE app_id = sqlc.arg(app_id) AND role = 'admin' AND status = 'active' ORDER BY id FOR UPDATE;
 
 -- name: DeleteUser :one
-DELETE FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) RETURNING email;
+DELETE FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) RETURNING email, coalesce(user_no, 0)::bigint AS user_no;
+
+-- name: ForgetInAudit :exec
+SELECT forget_in_audit(sqlc.arg(user_id)::uuid, sqlc.arg(user_no)::bigint);
 
 -- name: UserByID :one
 SELECT id, app_id, user_no, email, name, role, status, email_verified, token_version, created_at, updated_at FROM users

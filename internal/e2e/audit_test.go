@@ -118,7 +118,14 @@ func TestEveryActIsAudited(t *testing.T) {
 		login("ghost@example.com", wrong)
 	}
 	want("the fifth for nobody", login("ghost@example.com", wrong), 401, "", "login_failed", "account_locked")
-	want("delete", s.call("DELETE", "/v1/users/me", "", nil, slices.Concat(at, []header{bearer})...), 200, id, "account_deleted")
+	gone := s.call("DELETE", "/v1/users/me", "", nil, slices.Concat(at, []header{bearer})...)
+	gone.want(t, 200, "")
+	if got := rows(gone.header.Get("X-Request-Id")); len(got) != 1 || got[0] != (row{app: "shop", actor: "deleted", action: "account_deleted", meta: got[0].meta}) {
+		t.Errorf("delete: %+v", got)
+	}
+	if left := one[int](s.world, `SELECT count(*) FROM audit WHERE position('`+id+`' in row_to_json(audit)::text) > 0`); left != 0 {
+		t.Errorf("%d audit rows still name the person who is gone", left)
+	}
 
 	// Nothing in it opens anything.
 	all := one[string](s.world, `SELECT string_agg(row_to_json(a)::text, E'\n') FROM audit a`)

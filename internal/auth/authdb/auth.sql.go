@@ -393,14 +393,19 @@ func (q *Queries) DeleteAppSystem(ctx context.Context, db DBTX, id string) (int6
 }
 
 const deleteUser = `-- name: DeleteUser :one
-DELETE FROM users WHERE app_id = $1 AND id = $2 RETURNING email
+DELETE FROM users WHERE app_id = $1 AND id = $2 RETURNING email, coalesce(user_no, 0)::bigint AS user_no
 `
 
-func (q *Queries) DeleteUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (string, error) {
+type DeleteUserRow struct {
+	Email  string
+	UserNo int64
+}
+
+func (q *Queries) DeleteUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (DeleteUserRow, error) {
 	row := db.QueryRow(ctx, deleteUser, appID, userID)
-	var email string
-	err := row.Scan(&email)
-	return email, err
+	var i DeleteUserRow
+	err := row.Scan(&i.Email, &i.UserNo)
+	return i, err
 }
 
 const endAccess = `-- name: EndAccess :one
@@ -766,6 +771,15 @@ func (q *Queries) FindUsersSystem(ctx context.Context, db DBTX, arg FindUsersSys
 		return nil, err
 	}
 	return items, nil
+}
+
+const forgetInAudit = `-- name: ForgetInAudit :exec
+SELECT forget_in_audit($1::uuid, $2::bigint)
+`
+
+func (q *Queries) ForgetInAudit(ctx context.Context, db DBTX, userID uuid.UUID, userNo int64) error {
+	_, err := db.Exec(ctx, forgetInAudit, userID, userNo)
+	return err
 }
 
 const insertAdminKeySystem = `-- name: InsertAdminKeySystem :one

@@ -149,7 +149,26 @@ CREATE FUNCTION current_user_no() RETURNS bigint
     AS $$ SELECT nullif(current_setting('app.current_user_id', true), '')::bigint $$;
 -- +goose StatementEnd
 
+-- The audit is append-only for the server. Of a person who is gone, and of nobody else, this takes the person out: the
+-- rows stay, without user, address and program.
+-- +goose StatementBegin
+CREATE FUNCTION forget_in_audit(person uuid, person_no bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = ''
+    AS $$ BEGIN
+        IF EXISTS (SELECT FROM public.users u WHERE u.id = person OR u.user_no = person_no) THEN
+            RAISE EXCEPTION 'the user still exists' USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        UPDATE public.audit a SET user_id = NULL, ip = NULL, user_agent = NULL, meta = (a.meta::jsonb - 'ip')::text,
+            actor = CASE WHEN a.actor = person::text THEN 'deleted' ELSE a.actor END
+        WHERE a.user_id = person;
+        UPDATE public.audit_logs l SET user_id = NULL, metadata = l.metadata - 'ip' WHERE l.user_id = person_no;
+    END $$;
+-- +goose StatementEnd
+REVOKE EXECUTE ON FUNCTION forget_in_audit(uuid, bigint) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION forget_in_audit(uuid, bigint) TO turkey_app, turkey_system;
+
 -- +goose Down
+DROP FUNCTION forget_in_audit(uuid, bigint);
 DROP FUNCTION current_user_no();
 DROP FUNCTION set_user_context(bigint);
 DROP TABLE audit_logs, sheet_mappings, service_configs, credentials, vault_keys, vault_roots;
