@@ -29,7 +29,6 @@ func main() {
 	if err := b.run(context.Background()); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Print(b.text.String())
 	if *report != "" {
 		if err := os.WriteFile(*report, []byte(b.text.String()), 0o600); err != nil {
 			log.Fatal(err)
@@ -46,7 +45,12 @@ type bench struct {
 	text   strings.Builder
 }
 
-func (b *bench) printf(format string, args ...any) { fmt.Fprintf(&b.text, format+"\n", args...) }
+// printf prints a line as it comes, and keeps it for the report.
+func (b *bench) printf(format string, args ...any) {
+	line := fmt.Sprintf(format, args...) + "\n"
+	fmt.Print(line)
+	b.text.WriteString(line)
+}
 
 func (b *bench) run(ctx context.Context) error {
 	var err error

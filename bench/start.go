@@ -59,7 +59,7 @@ const (
 )
 
 func turkeyEnv(more ...string) []string {
-	return append([]string{"PORT=7010", "LOG_LEVEL=warn", "TURKEY_SANDBOX_PORT=0"}, more...)
+	return append([]string{"DATABASE_URL=", "DATABASE_ADMIN_URL=", "DB_HOST=", "DB_PORT=", "DB_NAME=", "DB_USER=", "DB_PASSWORD=", "NODE_ENV=", "PORT=7010", "LOG_LEVEL=warn", "TURKEY_SANDBOX_PORT=0"}, more...)
 }
 
 // startUp measures starts with the private PostgreSQL, and what the server weighs when idle.

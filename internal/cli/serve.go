@@ -109,7 +109,6 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	users.MountAdmin(srv.API())
 	users.MountPages(srv)
 
-	stopPipeline := func() {}
 	if cfg.EncryptionSalt == "" {
 		off := server.Refuse(srv.API(), "The credential vault is not configured on this server (ENCRYPTION_KEY_SALT)")
 		(&vault.Service{}).Mount(srv.API(), off)
@@ -126,7 +125,7 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		pipeline.Mount(srv.API(), users.Recognised(srv.API()))
 		users.AddExporter("pipeline", pipeline.Export)
 		pipeline.Start(context.WithoutCancel(ctx))
-		stopPipeline = pipeline.Stop
+		defer pipeline.Stop()
 	}
 	if err := jobs.Open(); err != nil {
 		return err
@@ -136,7 +135,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		return err
 	}
 	log.Info("Worker started", "workers", cfg.Workers)
+	defer within(cfg, log, "jobs in flight were interrupted; they go on at the next start", jobs.Stop)
 	limits.Start()
+	defer within(cfg, log, "the last counts of the rate limits were not stored", limits.Stop)
 	followed := follow(ctx, users, postgres, cfg)
 	defer followed()
 	if demo {
@@ -159,19 +160,19 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	}
 	err = srv.Serve(ctx, listener, time.Duration(cfg.Shutdown))
 	log.Info("Server stopped taking requests")
-	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Duration(cfg.Shutdown))
-	defer stop()
-	stopPipeline()
-	if stopErr := jobs.Stop(grace); stopErr != nil {
-		log.Warn("jobs in flight were interrupted; they go on at the next start", "error", stopErr)
-	}
-	if stopErr := limits.Stop(grace); stopErr != nil {
-		log.Warn("the last counts of the rate limits were not stored", "error", stopErr)
-	}
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return err
+}
+
+// within stops a part of the server in at most SHUTDOWN_TIMEOUT and says what was lost if that was not enough.
+func within(cfg *config.Config, log *slog.Logger, lost string, stop func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(cfg.Shutdown))
+	defer cancel()
+	if err := stop(ctx); err != nil {
+		log.Warn(lost, "error", err)
+	}
 }
 
 // follow keeps the auth half current by PostgreSQL's notifications until the returned function is called.

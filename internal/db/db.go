@@ -111,14 +111,26 @@ func (d *DB) Pool() *pgxpool.Pool { return d.pool }
 
 // outage turns "PostgreSQL is not there" into a fault that clients may retry; every other error passes unchanged.
 func outage(err error) error {
-	if err == nil || !isOutage(err) {
-		return err
+	if err == nil {
+		return nil
 	}
 	if _, ok := fault.From(err); ok {
 		return err
 	}
+	if unstorable(err) {
+		return fault.New(fault.Invalid, "", "A value is too long, or holds a character that cannot be stored").Because(err)
+	}
+	if !isOutage(err) {
+		return err
+	}
 	return fault.New(fault.Unavailable, "", "The database is not available. Please try again shortly.").
 		WithRetryAfter(time.Second).Because(err)
+}
+
+// unstorable: the second wall behind the checks of the routes. Too long, or not text (a null character).
+func unstorable(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pe.Code == "22001" || pe.Code == "22021" || pe.Code == "22P05")
 }
 
 func isOutage(err error) bool {
@@ -180,6 +192,10 @@ func Explain(err error, cc *pgx.ConnConfig) error {
 		return fmt.Errorf("%s does not let user %q in: %s", at, cc.User, pe.Message)
 	case ok && pe.Code == "3D000":
 		return fmt.Errorf("%s has no database %q: create it (createdb %s) or correct DATABASE_URL", at, cc.Database, cc.Database)
+	case strings.Contains(err.Error(), "server refused TLS"):
+		return fmt.Errorf("%s does not speak TLS: correct sslmode in DATABASE_URL, or enable ssl on the server", at)
+	case strings.Contains(err.Error(), "x509: ") || strings.Contains(err.Error(), "tls: "):
+		return fmt.Errorf("%s and this program do not agree on TLS: check sslmode and sslrootcert in DATABASE_URL (%s)", at, rootCause(err))
 	case ok && pe.Code == "57P03":
 		return fmt.Errorf("%s is starting up or shutting down: try again shortly", at)
 	case ok && class(pe) == "53":

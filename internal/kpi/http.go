@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -67,8 +68,8 @@ func (s *Service) handleSetMapping(ctx context.Context, in *struct{ Body mapping
 	if _, ok := s.connectors.Service(b.Service); !ok {
 		return nil, invalidService(b.Service)
 	}
-	if utf8.RuneCountInString(b.SpreadsheetID) > 255 || utf8.RuneCountInString(b.SheetName) > 255 {
-		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "spreadsheetId and sheetName are at most 255 characters long")
+	if unfit(&b.SpreadsheetID) || unfit(&b.SheetName) {
+		return nil, errPlace
 	}
 	row, err := s.q.SetMapping(ctx, s.db.In(db.User(user.ID)), kpidb.SetMappingParams{Service: b.Service, SpreadsheetID: b.SpreadsheetID,
 		SheetName: b.SheetName, Metadata: audit.Meta(ctx, nil)})
@@ -77,6 +78,12 @@ func (s *Service) handleSetMapping(ctx context.Context, in *struct{ Body mapping
 	}
 	return &struct{ Body Mapping }{Mapping{ID: row.ID, Service: b.Service, SpreadsheetID: b.SpreadsheetID, SheetName: b.SheetName,
 		CreatedAt: wire.Time(row.CreatedAt), UpdatedAt: wire.Time(row.UpdatedAt)}}, nil
+}
+
+var errPlace = fault.New(fault.Invalid, "VALIDATION_ERROR", "spreadsheetId and sheetName are at most 255 characters long, none of them the null character")
+
+func unfit(s *string) bool {
+	return s != nil && (utf8.RuneCountInString(*s) > 255 || strings.ContainsRune(*s, 0))
 }
 
 func invalidService(name string) error {
@@ -140,6 +147,9 @@ func (s *Service) handleSync(ctx context.Context, in *syncInput) (*syncOutput, e
 	arg := kpidb.CreateRunParams{ID: id, Service: in.Service, Metadata: audit.Meta(ctx, nil)}
 	if in.Body != nil {
 		arg.SpreadsheetID, arg.SheetName = in.Body.SpreadsheetID, in.Body.SheetName
+		if unfit(arg.SpreadsheetID) || unfit(arg.SheetName) {
+			return nil, errPlace
+		}
 		if arg.TargetDay, err = s.targetDay(in.Body.TargetDate); err != nil {
 			return nil, err
 		}

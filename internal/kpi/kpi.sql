@@ -68,8 +68,9 @@ UPDATE kpi_runs SET progress = sqlc.arg(progress) WHERE user_id = current_user_n
 -- What a run works with: the source's credential, the mapped tab, and the Google credential that writes it: the one
 -- bound to google_sheets if enabled and verified, else the newest verified one.
 SELECT
-    coalesce((SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no()
-        AND s.service = sqlc.arg(service)::text AND s.enabled), 0)::bigint AS source_credential,
+    coalesce((SELECT s.credential_id FROM service_configs s
+        JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id AND c.deleted_at IS NULL
+        WHERE s.user_id = current_user_no() AND s.service = sqlc.arg(service)::text AND s.enabled), 0)::bigint AS source_credential,
     coalesce((SELECT c.source_timezone FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
         WHERE s.user_id = current_user_no() AND s.service = sqlc.arg(service)::text), '')::text AS source_timezone,
     coalesce((SELECT m.spreadsheet_id FROM sheet_mappings m WHERE m.user_id = current_user_no()
@@ -100,9 +101,15 @@ WITH r AS (
 INSERT INTO audit_logs (user_id, action, service, status, metadata)
 SELECT r.user_id, 'workflow_completed', r.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id) FROM r;
 
+-- name: CloseRunSystem :exec
+-- Ends a run whose user may not act any more: no scope of the user can.
+UPDATE kpi_runs SET status = 'failed', error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text, finished_at = now()
+WHERE id = sqlc.arg(id) AND status IN ('waiting', 'delayed', 'active');
+
 -- name: FailRun :exec
+-- free: the attempt does not count, because it never came to anything of its own.
 WITH r AS (
-    UPDATE kpi_runs x SET status = sqlc.arg(status)::text, error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text,
+    UPDATE kpi_runs x SET attempt = x.attempt - CASE WHEN sqlc.arg(free)::boolean THEN 1 ELSE 0 END, status = sqlc.arg(status)::text, error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text,
         finished_at = CASE WHEN sqlc.arg(status)::text = 'failed' THEN now() END,
         result = sqlc.narg(result)
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status = 'active'

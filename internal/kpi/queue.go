@@ -146,6 +146,9 @@ func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
 	if f, ok := errors.AsType[*failure](err); ok {
 		return river.JobSnooze(f.after)
 	}
+	if err != nil {
+		w.service.log.WarnContext(ctx, "run interrupted; the queue brings it again", "run", job.Args.Run, "error", err)
+	}
 	if err == nil {
 		w.service.wake() // the next run of this user and service may follow
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,6 +14,7 @@ import (
 	"turkey/internal/audit"
 	"turkey/internal/connector"
 	"turkey/internal/db"
+	"turkey/internal/fault"
 	"turkey/internal/kpi/kpidb"
 )
 
@@ -21,6 +23,7 @@ type failure struct {
 	reason  string // machine word, also stored
 	message string
 	retry   bool
+	busy    bool          // somebody else's turn: waiting for it is not a failed attempt
 	after   time.Duration // what the provider asked for
 	cause   error
 }
@@ -53,42 +56,99 @@ const (
 	writeDeadline = 60 * time.Second
 )
 
+// recordDeadline bounds writing down how an attempt ended; the attempt's own time may be over by then.
+const recordDeadline = 5 * time.Second
+
+// busyPatience is how long a run waits for a tab without its attempts being counted.
+const busyPatience = 10 * time.Minute
+
 // execute plays one attempt of a run. A nil error means that the run has reached a state that stays; a *failure with
-// retry means that the queue should come again after the given time; any other error is an outage.
+// retry means that the queue should come again after the given time; any other error is an outage, or the end of this
+// process, and leaves the run as it is.
 func (s *Service) execute(ctx context.Context, user, id uuid.UUID) error {
 	conn := s.db.In(db.User(user))
 	run, err := s.q.StartRun(ctx, conn, id)
-	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, db.ErrNoTenant) {
-		return nil // cancelled, finished, or a user who may not act any more
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil // cancelled or finished
+	case errors.Is(err, db.ErrNoTenant):
+		return s.abandon(ctx, id)
+	case err != nil:
 		return err
 	}
 	started := s.now()
 	result := Result{JobID: id.String(), Source: run.Service}
-	err = s.sync(ctx, user, id, run, &result)
+	err = s.attempt(ctx, user, id, run, &result)
+	if err != nil && ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return err // the process is told to stop; the next one goes on
+	}
 	result.DurationMs = s.now().Sub(started).Milliseconds()
 	result.CompletedAt = s.now().UTC().Format("2006-01-02T15:04:05.000Z")
+	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordDeadline)
+	defer cancel()
 	if err == nil {
-		result.Success = true
-		body, err := json.Marshal(result)
-		if err != nil {
-			return err
-		}
-		return s.q.CompleteRun(ctx, conn, kpidb.CompleteRunParams{ID: id, Result: body, Metadata: audit.Meta(ctx, map[string]any{
-			"date": result.Date, "mode": result.Mode, "rowNumber": result.RowNumber, "recordCount": result.Appended + result.Updated,
-			"durationMs": result.DurationMs})})
+		err = s.complete(record, conn, id, result)
+	} else if f := asFailure(err); f != nil {
+		err = s.fail(record, conn, id, run, result, f)
 	}
-	f, ok := errors.AsType[*failure](err)
-	if !ok {
+	if errors.Is(err, db.ErrNoTenant) { // suspended or deleted meanwhile
+		return s.abandon(record, id)
+	}
+	return err
+}
+
+// attempt is sync with its panics as errors: a run must end, whatever happens in it.
+func (s *Service) attempt(ctx context.Context, user, id uuid.UUID, run kpidb.StartRunRow, result *Result) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return s.sync(ctx, user, id, run, result)
+}
+
+// abandon ends a run whose user may not act any more, so that it does not stand in the way of later ones.
+func (s *Service) abandon(ctx context.Context, id uuid.UUID) error {
+	return s.q.CloseRunSystem(ctx, s.db.In(db.System()), kpidb.CloseRunSystemParams{ID: id, Reason: "user_inactive",
+		Error: "The account could not act when the run was due"})
+}
+
+// asFailure words what ended an attempt. nil: PostgreSQL is away, so nothing can be written down either.
+func asFailure(err error) *failure {
+	if f, ok := errors.AsType[*failure](err); ok {
+		return f
+	}
+	if e, ok := fault.From(err); ok {
+		switch e.Kind {
+		case fault.Unavailable:
+			return nil
+		case fault.Forbidden:
+			return &failure{reason: "user_inactive", message: "The account may not act any more", cause: err}
+		}
+		return &failure{reason: "credential_unusable", message: e.Message, cause: err}
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return &failure{reason: "timeout", message: "The run took longer than it may", retry: true, cause: err}
+	}
+	return &failure{reason: "internal", message: "An unexpected error occurred", retry: true, cause: err}
+}
+
+func (s *Service) complete(ctx context.Context, conn db.Conn, id uuid.UUID, result Result) error {
+	result.Success = true
+	body, err := json.Marshal(result)
+	if err != nil {
 		return err
 	}
-	return s.fail(ctx, conn, id, int(run.Attempt), result, f)
+	return s.q.CompleteRun(ctx, conn, kpidb.CompleteRunParams{ID: id, Result: body, Metadata: audit.Meta(ctx, map[string]any{
+		"date": result.Date, "mode": result.Mode, "rowNumber": result.RowNumber, "recordCount": result.Appended + result.Updated,
+		"durationMs": result.DurationMs})})
 }
 
 // fail records a failed attempt: final, or to be repeated.
-func (s *Service) fail(ctx context.Context, conn db.Conn, id uuid.UUID, attempt int, result Result, f *failure) error {
-	again := f.retry && attempt < s.maxAttempts
+func (s *Service) fail(ctx context.Context, conn db.Conn, id uuid.UUID, run kpidb.StartRunRow, result Result, f *failure) error {
+	attempt := int(run.Attempt)
+	free := f.busy && s.now().Sub(run.CreatedAt) < busyPatience
+	again := f.retry && (free || attempt < s.maxAttempts)
 	status := "failed"
 	if again {
 		status = "delayed"
@@ -98,7 +158,7 @@ func (s *Service) fail(ctx context.Context, conn db.Conn, id uuid.UUID, attempt 
 	if err != nil {
 		return err
 	}
-	if err := s.q.FailRun(ctx, conn, kpidb.FailRunParams{ID: id, Status: status, Error: f.message, Reason: f.reason, Result: body,
+	if err := s.q.FailRun(ctx, conn, kpidb.FailRunParams{ID: id, Status: status, Error: f.message, Reason: f.reason, Result: body, Free: free,
 		Metadata: audit.Meta(ctx, map[string]any{"attempt": attempt, "reason": f.reason})}); err != nil {
 		return err
 	}
@@ -107,7 +167,7 @@ func (s *Service) fail(ctx context.Context, conn db.Conn, id uuid.UUID, attempt 
 		return nil
 	}
 	if f.after == 0 {
-		f.after = 5 * time.Second << (attempt - 1)
+		f.after = 5 * time.Second << max(attempt-1, 0)
 	}
 	return f
 }
@@ -245,23 +305,9 @@ type target struct {
 
 // write brings a tab up to date under its lease: read, compare, one batch of explicit ranges.
 func (s *Service) write(ctx context.Context, run uuid.UUID, secret []byte, t target, rows []dayRow) ([]placed, error) {
-	system := s.db.In(db.System())
-	_, err := s.q.AcquireLeaseSystem(ctx, system, kpidb.AcquireLeaseSystemParams{
-		SpreadsheetID: t.spreadsheet, SheetName: t.tab, Holder: run, Ttl: leaseTTL})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &failure{reason: "busy", message: "Another run is writing to this tab", retry: true, after: 2 * time.Second}
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		release := context.WithoutCancel(ctx)
-		if err := s.q.ReleaseLeaseSystem(release, system, kpidb.ReleaseLeaseSystemParams{SpreadsheetID: t.spreadsheet, SheetName: t.tab, Holder: run}); err != nil {
-			s.log.WarnContext(ctx, "lease on a tab not released; it ends by itself", "error", err)
-		}
-	}()
 	ctx, cancel := context.WithTimeout(ctx, writeDeadline)
 	defer cancel()
+	// The right to the spreadsheet comes before the lease on its tab: nobody holds up a tab that is not theirs.
 	sheets := s.connectors.Sheets()
 	tabs, err := sheets.Tabs(ctx, secret, t.spreadsheet)
 	if err != nil {
@@ -271,6 +317,22 @@ func (s *Service) write(ctx context.Context, run uuid.UUID, secret []byte, t tar
 	if !ok {
 		return nil, &failure{reason: "sheet_not_found", message: fmt.Sprintf("Sheet not found: %q in spreadsheet %s", t.tab, t.spreadsheet)}
 	}
+	system := s.db.In(db.System())
+	_, err = s.q.AcquireLeaseSystem(ctx, system, kpidb.AcquireLeaseSystemParams{
+		SpreadsheetID: t.spreadsheet, SheetName: t.tab, Holder: run, Ttl: leaseTTL})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, &failure{reason: "busy", message: "Another run is writing to this tab", retry: true, busy: true, after: 2 * time.Second}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordDeadline)
+		defer cancel()
+		if err := s.q.ReleaseLeaseSystem(release, system, kpidb.ReleaseLeaseSystemParams{SpreadsheetID: t.spreadsheet, SheetName: t.tab, Holder: run}); err != nil {
+			s.log.WarnContext(ctx, "lease on a tab not released; it ends by itself", "error", err)
+		}
+	}()
 	grid, err := sheets.Raw(ctx, secret, t.spreadsheet, t.tab)
 	if err != nil {
 		return nil, provider(err)

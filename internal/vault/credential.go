@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -67,6 +68,7 @@ var (
 	errFits        = fault.New(fault.Invalid, "VALIDATION_ERROR", "This credential belongs to another service")
 	errTooMany     = fault.New(fault.Invalid, "VALIDATION_ERROR", fmt.Sprintf("At most %d credentials per service", maxLive))
 	errNameTooLong = fault.New(fault.Invalid, "VALIDATION_ERROR", fmt.Sprintf("credentialName is longer than %d characters", maxName))
+	errName        = fault.New(fault.Invalid, "VALIDATION_ERROR", "credentialName must not hold the null character")
 	errTooBig      = fault.New(fault.Invalid, "VALIDATION_ERROR", "credentialJson is larger than 64 KiB")
 )
 
@@ -104,6 +106,9 @@ func (s *Service) save(ctx context.Context, user uuid.UUID, service, name string
 	}
 	if utf8.RuneCountInString(name) > maxName {
 		return none, errNameTooLong
+	}
+	if strings.ContainsRune(name, 0) {
+		return none, errName
 	}
 	if len(raw) > maxContent {
 		return none, errTooBig

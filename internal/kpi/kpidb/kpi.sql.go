@@ -41,6 +41,23 @@ func (q *Queries) AcquireLeaseSystem(ctx context.Context, db DBTX, arg AcquireLe
 	return holder, err
 }
 
+const closeRunSystem = `-- name: CloseRunSystem :exec
+UPDATE kpi_runs SET status = 'failed', error = $1::text, error_reason = $2::text, finished_at = now()
+WHERE id = $3 AND status IN ('waiting', 'delayed', 'active')
+`
+
+type CloseRunSystemParams struct {
+	Error  string
+	Reason string
+	ID     uuid.UUID
+}
+
+// Ends a run whose user may not act any more: no scope of the user can.
+func (q *Queries) CloseRunSystem(ctx context.Context, db DBTX, arg CloseRunSystemParams) error {
+	_, err := db.Exec(ctx, closeRunSystem, arg.Error, arg.Reason, arg.ID)
+	return err
+}
+
 const completeRun = `-- name: CompleteRun :exec
 WITH r AS (
     UPDATE kpi_runs x SET status = 'completed', progress = 100, result = $2, finished_at = now(), error = NULL, error_reason = NULL
@@ -200,10 +217,10 @@ func (q *Queries) ExportRuns(ctx context.Context, db DBTX) ([]ExportRunsRow, err
 
 const failRun = `-- name: FailRun :exec
 WITH r AS (
-    UPDATE kpi_runs x SET status = $3::text, error = $1::text, error_reason = $4::text,
-        finished_at = CASE WHEN $3::text = 'failed' THEN now() END,
-        result = $5
-    WHERE x.user_id = current_user_no() AND x.id = $6 AND x.status = 'active'
+    UPDATE kpi_runs x SET attempt = x.attempt - CASE WHEN $3::boolean THEN 1 ELSE 0 END, status = $4::text, error = $1::text, error_reason = $5::text,
+        finished_at = CASE WHEN $4::text = 'failed' THEN now() END,
+        result = $6
+    WHERE x.user_id = current_user_no() AND x.id = $7 AND x.status = 'active'
     RETURNING x.id, x.user_id, x.service
 )
 INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
@@ -213,16 +230,19 @@ SELECT r.user_id, 'workflow_failed', r.service, 'failure', $1::text, $2::jsonb |
 type FailRunParams struct {
 	Error    string
 	Metadata json.RawMessage
+	Free     bool
 	Status   string
 	Reason   string
 	Result   json.RawMessage
 	ID       uuid.UUID
 }
 
+// free: the attempt does not count, because it never came to anything of its own.
 func (q *Queries) FailRun(ctx context.Context, db DBTX, arg FailRunParams) error {
 	_, err := db.Exec(ctx, failRun,
 		arg.Error,
 		arg.Metadata,
+		arg.Free,
 		arg.Status,
 		arg.Reason,
 		arg.Result,
@@ -380,8 +400,9 @@ func (q *Queries) ReleaseLeaseSystem(ctx context.Context, db DBTX, arg ReleaseLe
 
 const runBindings = `-- name: RunBindings :one
 SELECT
-    coalesce((SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no()
-        AND s.service = $1::text AND s.enabled), 0)::bigint AS source_credential,
+    coalesce((SELECT s.credential_id FROM service_configs s
+        JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id AND c.deleted_at IS NULL
+        WHERE s.user_id = current_user_no() AND s.service = $1::text AND s.enabled), 0)::bigint AS source_credential,
     coalesce((SELECT c.source_timezone FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
         WHERE s.user_id = current_user_no() AND s.service = $1::text), '')::text AS source_timezone,
     coalesce((SELECT m.spreadsheet_id FROM sheet_mappings m WHERE m.user_id = current_user_no()
