@@ -56,7 +56,7 @@ generate-check: tools
 		echo "sqlc wrote code that differs from what was there (it is in place now): look at it and commit it." >&2; exit 1; \
 	fi
 
-bench: ## start-up times, memory and load, printed
+bench: build ## start-up times, memory and load, printed
 	go run ./bench
 
 module: ## NAME=example.org/turkey: give the Go module another path
