@@ -3,18 +3,15 @@ package connector
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
-	"syscall"
 	"time"
+
+	"turkey/internal/outbound"
 )
 
 const (
@@ -45,27 +42,7 @@ type answer struct {
 }
 
 func newClient(allowPrivate bool, now func() time.Time) *client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}
-	if !allowPrivate {
-		dialer.Control = refusePrivate
-	}
-	return &client{
-		now: now,
-		http: &http.Client{
-			// No Proxy: the dialer could then only check the proxy's address, not the provider's.
-			Transport: &http.Transport{
-				DialContext:            dialer.DialContext,
-				ForceAttemptHTTP2:      true,
-				MaxIdleConns:           64,
-				MaxIdleConnsPerHost:    16,
-				IdleConnTimeout:        90 * time.Second,
-				TLSHandshakeTimeout:    5 * time.Second,
-				MaxResponseHeaderBytes: 64 << 10,
-				TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-			},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
+	return &client{now: now, http: outbound.Client(allowPrivate)}
 }
 
 // do makes the call and returns any answer that looks like the provider's: JSON, or a status that needs no body. Everything
@@ -141,8 +118,8 @@ func unreachable(ctx context.Context, provider string, err error) *Error {
 	if ctx.Err() != nil {
 		return fail(Unavailable, "The call to %s was ended before it answered", provider).because(ctx.Err())
 	}
-	if errors.Is(err, errPrivate) {
-		return fail(Unavailable, "%s resolves to a private address, which is refused", provider).because(errPrivate)
+	if errors.Is(err, outbound.ErrPrivate) {
+		return fail(Unavailable, "%s resolves to a private address, which is refused", provider).because(outbound.ErrPrivate)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fail(Unavailable, "%s did not answer within %d seconds", provider, int(callTimeout.Seconds())).because(context.DeadlineExceeded)
@@ -151,55 +128,4 @@ func unreachable(ctx context.Context, provider string, err error) *Error {
 		err = u.Err
 	}
 	return fail(Unavailable, "%s cannot be reached", provider).because(err)
-}
-
-var errPrivate = errors.New("connector: address is not public")
-
-// refusePrivate runs after DNS resolution, for each address that is dialled, so no name can lead inside.
-func refusePrivate(_, address string, _ syscall.RawConn) error {
-	ap, err := netip.ParseAddrPort(address)
-	if err != nil || !public(ap.Addr()) {
-		return fmt.Errorf("dial: %w", errPrivate)
-	}
-	return nil
-}
-
-// reserved lists what netip has no predicate for. Source: IANA special-purpose address registries.
-var reserved = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"),
-	netip.MustParsePrefix("100.64.0.0/10"),    // carrier-grade NAT; 100.100.100.200 is Alibaba's metadata service
-	netip.MustParsePrefix("168.63.129.16/32"), // Azure's host agent, though the address is public
-	netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("192.0.2.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"),
-	netip.MustParsePrefix("198.51.100.0/24"),
-	netip.MustParsePrefix("203.0.113.0/24"),
-	netip.MustParsePrefix("240.0.0.0/4"), // reserved and broadcast
-	netip.MustParsePrefix("::/96"),       // IPv4-compatible
-	netip.MustParsePrefix("64:ff9b:1::/48"),
-	netip.MustParsePrefix("100::/64"),
-	netip.MustParsePrefix("2001::/23"), // Teredo and other protocol assignments
-	netip.MustParsePrefix("2001:db8::/32"),
-	netip.MustParsePrefix("2002::/16"), // 6to4 embeds any IPv4 address
-	netip.MustParsePrefix("fec0::/10"), // site-local
-}
-
-// nat64 is the well-known prefix of networks without IPv4; the address behind it is what counts.
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
-
-func public(addr netip.Addr) bool {
-	addr = addr.Unmap().WithZone("")
-	if nat64.Contains(addr) {
-		b := addr.As16()
-		addr = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	if !addr.IsGlobalUnicast() || addr.IsPrivate() {
-		return false // loopback, link-local (with 169.254.169.254), multicast, unspecified, private
-	}
-	for _, p := range reserved {
-		if p.Contains(addr) {
-			return false
-		}
-	}
-	return true
 }

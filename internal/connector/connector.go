@@ -11,7 +11,9 @@ import (
 // Names of the services, as in the credential API.
 const (
 	GoogleSheets = "google_sheets"
+	Meta         = "meta"
 	GA4          = "ga4"
+	Shopify      = "shopify"
 )
 
 // Kinds of credential content, as in the credential API.
@@ -59,6 +61,30 @@ type Content struct {
 	JSON    []byte // the named fields alone, compact, in fixed order: what gets sealed
 	Type    string // TypeServiceAccount, TypeOAuth or TypeAccessToken
 	Preview string // masked, safe to show
+	Host    string // where uses of it go, for the audit
+	// ExpiresAt is the end of the credential as its content states it, nil if it does not.
+	ExpiresAt *time.Time
+}
+
+// Grant is a token pair that the server itself obtained for a credential.
+type Grant struct {
+	AccessToken  string    `json:"accessToken"`
+	RefreshToken string    `json:"refreshToken,omitempty"` // the newest; "" if the provider does not rotate it
+	ExpiresAt    time.Time `json:"expiresAt"`              // of the access token
+	GrantEnds    time.Time `json:"grantEnds,omitzero"`     // of the refresh token, zero if the provider states no end
+}
+
+// Renewer is a service some of whose credentials are not used as they are: the server trades them for access tokens, one
+// renewal at a time over all replicas (package vault holds the lease and keeps the pair).
+type Renewer interface {
+	Service
+	// Renews reports whether this content needs a Grant.
+	Renews(secret []byte) bool
+	// Renew trades the content, or the newest pair if there is one, for a new pair. Rejected means that the person must
+	// connect anew. The error is an *Error.
+	Renew(ctx context.Context, secret []byte, newest *Grant) (Grant, error)
+	// WithGrant is the content that Verify and Extract take: the saved one with the pair's access token in it.
+	WithGrant(secret []byte, g Grant) ([]byte, error)
 }
 
 // Binding is what a credential is used on besides itself.
@@ -71,6 +97,7 @@ type Proof struct {
 	ConnectedAs        string
 	ExpiresAt          *time.Time // nil when the provider states no expiry
 	TimeZone, Currency string     // of the source, "" where it has none
+	Scopes             []string   // granted rights, nil where the provider does not say
 }
 
 // Report holds the rows of an extraction, by ascending date.

@@ -3,14 +3,11 @@ package connector
 import (
 	"context"
 	"encoding/json"
-	"net/netip"
 	"time"
 )
 
-// Number and Public give the tests of this directory what no other package needs.
+// Number gives the tests of this directory what no other package needs.
 func Number(text string) json.Number { return number(text) }
-
-func Public(addr string) bool { return public(netip.MustParseAddr(addr)) }
 
 // SetGA4PageSize makes paging testable with few days.
 func (s *Set) SetGA4PageSize(n int) { s.services[GA4].(*ga4).pageSize = n }

@@ -32,7 +32,16 @@ var rowOf = map[string]string{
 	"sheet_mappings":    `(user_id, service, spreadsheet_id, sheet_name) SELECT $3, 'meta', 's', 't'`,
 	"audit_logs":        `(user_id, action, status) SELECT $3, 'save', 'success'`,
 	"kpi_runs":          `(id, user_id, service) SELECT gen_random_uuid(), $3, 'meta'`,
-	"kpi_rows":          `(user_id, service, day, id, metrics, run_id) SELECT $3, 'meta', '2026-01-01', gen_random_uuid(), '{}', gen_random_uuid()`,
+	"user_identities":   `(app_id, issuer, subject, user_id) SELECT $1, 'https://issuer.example', 'subject-' || $1, $2`,
+	"credential_versions": `(user_id, credential_id, version, type, encrypted_data, preview, created_at)
+		SELECT user_id, id, 1, 'oauth', 'v1.', '***', now() FROM credentials WHERE user_id = $3`,
+	"credential_tokens":     `(user_id, credential_id, version) SELECT user_id, id, 1 FROM credentials WHERE user_id = $3`,
+	"notification_settings": `(user_id) SELECT $3`,
+	"webhooks":              `(id, user_id, url, secret) SELECT gen_random_uuid(), $3, 'https://hook.example', 'v1.'`,
+	"webhook_deliveries": `(id, user_id, webhook_id, event, payload)
+		SELECT gen_random_uuid(), user_id, id, 'credential.broken', '{}' FROM webhooks WHERE user_id = $3`,
+	"idempotency_keys": `(user_id, key, request_hash, locked_until) SELECT $3, 'key-' || $1, '', now()`,
+	"kpi_rows":         `(user_id, service, day, id, metrics, run_id) SELECT $3, 'meta', '2026-01-01', gen_random_uuid(), '{}', gen_random_uuid()`,
 }
 
 // matrix is a database with one row of every table for each of two tenants.
@@ -48,7 +57,7 @@ func newMatrix(t *testing.T) matrix {
 	m := matrix{conn: connect(t, url), a: newTenant(t, d, "a"), b: newTenant(t, d, "b")}
 	mustExec(t, m.conn, `INSERT INTO vault_roots (id, check_value) VALUES ('root', '')`)
 	for _, who := range []tenant{m.a, m.b} {
-		for _, b := range tables(t, m.conn) {
+		for _, b := range parentsFirst(tables(t, m.conn)) {
 			if b.Tenant == "" {
 				continue
 			}
@@ -68,6 +77,20 @@ func newMatrix(t *testing.T) matrix {
 	return m
 }
 
+// parentsFirst moves the tables that others refer to within the matrix to the front.
+func parentsFirst(all []table) []table {
+	slices.SortStableFunc(all, func(a, b table) int {
+		rank := func(t table) int {
+			if t.Name == "webhooks" {
+				return 0
+			}
+			return 1
+		}
+		return rank(a) - rank(b)
+	})
+	return all
+}
+
 // key is the value of the tenant's column, as text.
 func (a tenant) key(b table) string {
 	if b.Tenant == "user_id" {
@@ -84,9 +107,9 @@ func (m matrix) foreign(t *testing.T, b table, own string) string {
 }
 
 // insert is a statement that makes the row of a tenant again, with some columns replaced (a JSON object).
-func insert(b table, of, replaced string) string {
-	return fmt.Sprintf(`INSERT INTO %[1]s OVERRIDING SYSTEM VALUE SELECT n.* FROM %[1]s_rows r, jsonb_populate_record(NULL::%[1]s, r.row || '%[4]s') n WHERE r.row->>'%[2]s' = '%[3]s'`,
-		b.Name, b.Tenant, of, replaced)
+func insert(b table, columns []string, of, replaced string) string {
+	return fmt.Sprintf(`INSERT INTO %[1]s (%[5]s) OVERRIDING SYSTEM VALUE SELECT n.%[6]s FROM %[1]s_rows r, jsonb_populate_record(NULL::%[1]s, r.row || '%[4]s') n WHERE r.row->>'%[2]s' = '%[3]s'`,
+		b.Name, b.Tenant, of, replaced, strings.Join(columns, ", "), strings.Join(columns, ", n."))
 }
 
 // attack is something that a scope of own must not do to the rows of other.
@@ -109,10 +132,10 @@ func attacks(t *testing.T, m matrix, b table, own, other string) []attack {
 	upsert := ` ON CONFLICT (` + strings.Join(keys, ", ") + `) DO UPDATE SET ` + strings.Join(set, ", ")
 	mine := fmt.Sprintf(`{"%s": "%s"}`, b.Tenant, own)
 	list := []attack{
-		{"insert of another tenant's row", insert(b, other, `{}`), true},
-		{"insert for nobody", insert(b, other, fmt.Sprintf(`{"%s": null}`, b.Tenant)), true},
-		{"upsert of another tenant's row", insert(b, other, `{}`) + upsert, true},
-		{"upsert that takes another tenant's row", insert(b, other, mine) + upsert, !slices.Contains(keys, b.Tenant)},
+		{"insert of another tenant's row", insert(b, columns, other, `{}`), true},
+		{"insert for nobody", insert(b, columns, other, fmt.Sprintf(`{"%s": null}`, b.Tenant)), true},
+		{"upsert of another tenant's row", insert(b, columns, other, `{}`) + upsert, true},
+		{"upsert that takes another tenant's row", insert(b, columns, other, mine) + upsert, !slices.Contains(keys, b.Tenant)},
 		{"update of everything", fmt.Sprintf(`UPDATE %s SET %s = %[2]s`, b.Name, b.Tenant), false},
 		{"update by the other's name", fmt.Sprintf(`UPDATE %s SET %[2]s = '%[3]s' WHERE %[2]s = '%[4]s'`, b.Name, b.Tenant, own, other), false},
 		{"delete of everything", `DELETE FROM ` + b.Name, false},

@@ -135,7 +135,7 @@ func (s *Service) save(ctx context.Context, user uuid.UUID, service, name string
 	}
 	row, err := s.q.SaveCredential(ctx, s.db.In(db.User(user)), vaultdb.SaveCredentialParams{
 		Uid: uid, Service: service, Name: name, Type: content.Type, EncryptedData: sealed, Preview: content.Preview,
-		Fingerprint: fingerprint, MaxLive: maxLive, Metadata: audit.Meta(ctx, nil),
+		Fingerprint: fingerprint, Host: &content.Host, ExpiresAt: content.ExpiresAt, KeyID: int64(keys.id), MaxLive: maxLive, Metadata: audit.Meta(ctx, nil),
 	})
 	switch {
 	case db.IsUnique(err, "credentials_fingerprint_idx"):

@@ -28,6 +28,7 @@ const (
 
 // userKeys are one user's keys, opened.
 type userKeys struct {
+	id    uint32 // the key of the keyset that seals
 	seal  tink.AEAD
 	index []byte // HMAC key of fingerprints
 }
@@ -100,6 +101,9 @@ func (k *keystore) of(ctx context.Context, user uuid.UUID) (userKeys, error) {
 	return keys, nil
 }
 
+// forget drops a user's keys from memory: the row says something newer.
+func (k *keystore) forget(user uuid.UUID) { k.cache.Remove(user) }
+
 func (k *keystore) create(ctx context.Context, conn db.Conn, user uuid.UUID) error {
 	handle, err := keyset.NewHandle(aead.XAES256GCM192BitNonceKeyTemplate())
 	if err != nil {
@@ -115,7 +119,7 @@ func (k *keystore) create(ctx context.Context, conn db.Conn, user uuid.UUID) err
 	if err != nil {
 		return err
 	}
-	return k.q.CreateUserKeys(ctx, conn, vaultdb.CreateUserKeysParams{RootID: k.root.ID(), Keyset: wrapped.Bytes(), IndexKey: sealedIndex})
+	return k.q.CreateUserKeys(ctx, conn, vaultdb.CreateUserKeysParams{RootID: k.root.ID(), KeyID: int64(handle.KeysetInfo().GetPrimaryKeyId()), Keyset: wrapped.Bytes(), IndexKey: sealedIndex})
 }
 
 func (k *keystore) open(user uuid.UUID, row vaultdb.UserKeysRow) (userKeys, error) {
@@ -131,7 +135,7 @@ func (k *keystore) open(user uuid.UUID, row vaultdb.UserKeysRow) (userKeys, erro
 	if err != nil {
 		return userKeys{}, errUnreadable.Because(err)
 	}
-	return userKeys{seal: primitive, index: index}, nil
+	return userKeys{id: handle.KeysetInfo().GetPrimaryKeyId(), seal: primitive, index: index}, nil
 }
 
 func keysetPlace(user uuid.UUID) []byte { return place("user keyset", user[:]) }
