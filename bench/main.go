@@ -10,9 +10,11 @@ import (
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,9 +26,13 @@ func main() {
 	rounds := flag.Int("rounds", 5, "interleaved rounds of each load")
 	slice := flag.Duration("slice", 1500*time.Millisecond, "length of one measured slice")
 	report := flag.String("report", "bench/REPORT.md", "where the report goes; empty: nowhere")
+	only := flag.String("only", "", "measure just the operations whose name holds this, and nothing else")
 	flag.Parse()
-	b := &bench{rounds: *rounds, slice: *slice}
-	if err := b.run(context.Background()); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	b := &bench{rounds: *rounds, slice: *slice, only: *only}
+	err := b.run(ctx)
+	stop()
+	if err != nil {
 		log.Fatal(err)
 	}
 	if *report != "" {
@@ -39,6 +45,7 @@ func main() {
 type bench struct {
 	rounds int
 	slice  time.Duration
+	only   string
 	dir    string
 	turkey string // the program
 	floor  string
@@ -72,8 +79,15 @@ func (b *bench) run(ctx context.Context) error {
 	b.printf("# Benchmark report\n")
 	b.printf("`make bench`, commit %s, %s, %d processors, %s/%s, %s. Medians of interleaved rounds; the spread is minimum to maximum.\n",
 		strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	if err := b.startUp(ctx); err != nil {
-		return err
+	for _, base := range []*string{&turkeyBase, &floorBase} {
+		if *base, err = freeBase(); err != nil {
+			return err
+		}
+	}
+	if b.only == "" {
+		if err := b.startUp(ctx); err != nil {
+			return err
+		}
 	}
 	pg, err := pgdev.Start(ctx, pgdev.Config{DataDir: filepath.Join(b.dir, "pg")})
 	if err != nil {
@@ -83,8 +97,10 @@ func (b *bench) run(ctx context.Context) error {
 	if err := createDatabases(ctx, pg, "started", "ours", "floor"); err != nil {
 		return err
 	}
-	if err := b.startExternal(ctx, pg.DSN("postgres", "started")); err != nil {
-		return err
+	if b.only == "" {
+		if err := b.startExternal(ctx, pg.DSN("postgres", "started")); err != nil {
+			return err
+		}
 	}
 	return b.loads(ctx, pg)
 }

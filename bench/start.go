@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -53,13 +55,23 @@ func (s *server) stop() {
 	_ = s.cmd.Wait()
 }
 
-const (
-	turkeyBase = "http://127.0.0.1:7010"
-	floorBase  = "http://127.0.0.1:7020"
-)
+// turkeyBase and floorBase are where the two programs listen.
+var turkeyBase, floorBase string
+
+// freeBase is an address that nobody listens at.
+func freeBase() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close() // the program takes it over
+	return "http://" + l.Addr().String(), nil
+}
+
+func port(base string) string { return base[strings.LastIndexByte(base, ':')+1:] }
 
 func turkeyEnv(more ...string) []string {
-	return append([]string{"DATABASE_URL=", "DATABASE_ADMIN_URL=", "DB_HOST=", "DB_PORT=", "DB_NAME=", "DB_USER=", "DB_PASSWORD=", "NODE_ENV=", "PORT=7010", "LOG_LEVEL=warn", "TURKEY_SANDBOX_PORT=0"}, more...)
+	return append([]string{"DATABASE_URL=", "DATABASE_ADMIN_URL=", "DB_HOST=", "DB_PORT=", "DB_NAME=", "DB_USER=", "DB_PASSWORD=", "NODE_ENV=", "PORT=" + port(turkeyBase), "LOG_LEVEL=warn", "TURKEY_SANDBOX_PORT=0"}, more...)
 }
 
 // startUp measures starts with the private PostgreSQL, and what the server weighs when idle.

@@ -33,6 +33,11 @@ func (s *Session) Mappings(ctx context.Context) ([]Mapping, error) {
 	return out.Mappings, err
 }
 
+// DeleteMapping removes the mapping of a service; the spreadsheet stays as it is.
+func (s *Session) DeleteMapping(ctx context.Context, service string) error {
+	return s.do(ctx, http.MethodDelete, "/api/sheet-mappings/"+url.PathEscape(service), nil, nil)
+}
+
 // Job is a run of the pipeline.
 type Job struct {
 	Status       string     `json:"status"` // waiting, delayed, active, completed, failed, cancelled

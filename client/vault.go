@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 )
 
@@ -28,6 +29,11 @@ type Credential struct {
 	UpdatedAt     time.Time  `json:"updatedAt"`
 	ExpiresAt     *time.Time `json:"expiresAt"`
 	MaskedPreview string     `json:"maskedPreview"`
+	Health        string     `json:"health"` // unchecked, ok, expiring, failing, broken
+	HealthReason  string     `json:"healthReason"`
+	HealthMessage string     `json:"healthMessage"`
+	HealthAt      *time.Time `json:"healthAt"`  // since when it is in this state
+	DeletedAt     *time.Time `json:"deletedAt"` // nil of a live one
 }
 
 // SaveCredential seals a credential and points its service to it. It returns the credential's id.
@@ -48,6 +54,28 @@ func (s *Session) Credentials(ctx context.Context) ([]Credential, error) {
 	return out.Credentials, err
 }
 
+// CredentialPage lists part of the user's credentials, newest first: limit of them (1 to 100), from a cursor of the page before
+// ("": the newest). next is "" after the last page. deleted lists those that can be restored instead.
+func (s *Session) CredentialPage(ctx context.Context, deleted bool, limit int, cursor string) (page []Credential, next string, err error) {
+	var out struct {
+		Credentials []Credential `json:"credentials"`
+		NextCursor  string       `json:"nextCursor"`
+	}
+	q := url.Values{"deleted": {strconv.FormatBool(deleted)}}
+	err = s.do(ctx, http.MethodGet, "/api/credentials/list?"+paged(q, limit, cursor), nil, &out)
+	return out.Credentials, out.NextCursor, err
+}
+
+func paged(q url.Values, limit int, cursor string) string {
+	if limit > 0 {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	if cursor != "" {
+		q.Set("cursor", cursor)
+	}
+	return q.Encode()
+}
+
 // Credential returns one credential.
 func (s *Session) Credential(ctx context.Context, id int64) (Credential, error) {
 	var out Credential
@@ -58,6 +86,82 @@ func (s *Session) Credential(ctx context.Context, id int64) (Credential, error) 
 // DeleteCredential deletes a credential and the service configuration that uses it.
 func (s *Session) DeleteCredential(ctx context.Context, id int64) error {
 	return s.do(ctx, http.MethodDelete, fmt.Sprintf("/api/credentials/%d", id), nil, nil)
+}
+
+// CredentialUpdate is what shall change of a credential; at least one of its fields is set.
+type CredentialUpdate struct {
+	Name    string          `json:"credentialName,omitempty"`
+	Content json.RawMessage `json:"credentialJson,omitempty"` // JSON object, as the provider gave it
+}
+
+// UpdatedCredential is what became of a credential.
+type UpdatedCredential struct {
+	ID        int64     `json:"id"`
+	Service   string    `json:"service"`
+	Name      string    `json:"name"`
+	Verified  bool      `json:"verified"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	Version   int       `json:"version"` // counts the contents
+}
+
+// UpdateCredential renames a credential or replaces its content, which is unverified then.
+func (s *Session) UpdateCredential(ctx context.Context, id int64, u CredentialUpdate) (UpdatedCredential, error) {
+	var out UpdatedCredential
+	err := s.do(ctx, http.MethodPut, fmt.Sprintf("/api/credentials/%d", id), u, &out)
+	return out, err
+}
+
+// RestoreCredential brings a deleted credential back, within 90 days of its deletion. It is unverified, and no service uses it.
+func (s *Session) RestoreCredential(ctx context.Context, id int64) (Credential, error) {
+	var out Credential
+	err := s.do(ctx, http.MethodPost, fmt.Sprintf("/api/credentials/%d/restore", id), nil, &out)
+	return out, err
+}
+
+// CredentialVersion is one content that a credential has or had.
+type CredentialVersion struct {
+	Number        int        `json:"number"`
+	Type          string     `json:"type"`
+	MaskedPreview string     `json:"maskedPreview"`
+	CreatedAt     time.Time  `json:"createdAt"`
+	ReplacedAt    *time.Time `json:"replacedAt"` // nil of the present one
+	Current       bool       `json:"current"`
+}
+
+// CredentialVersions lists the contents of a credential, newest first.
+func (s *Session) CredentialVersions(ctx context.Context, id int64) ([]CredentialVersion, error) {
+	var out struct {
+		Versions []CredentialVersion `json:"versions"`
+	}
+	err := s.do(ctx, http.MethodGet, fmt.Sprintf("/api/credentials/%d/versions", id), nil, &out)
+	return out.Versions, err
+}
+
+// RestoreCredentialVersion makes an old content the present one again, under a new number and unverified.
+func (s *Session) RestoreCredentialVersion(ctx context.Context, id int64, number int) (UpdatedCredential, error) {
+	var out UpdatedCredential
+	err := s.do(ctx, http.MethodPost, fmt.Sprintf("/api/credentials/%d/versions/%d/restore", id, number), nil, &out)
+	return out, err
+}
+
+// CredentialUse is one opening of a credential by the server.
+type CredentialUse struct {
+	At      time.Time `json:"at"`
+	Purpose string    `json:"purpose"` // verify, sync, proxy, restore
+	Host    string    `json:"host"`
+	JobID   string    `json:"jobId"`
+	Status  string    `json:"status"` // success, failure
+}
+
+// CredentialUses lists the uses of a credential, newest first, also of a deleted one. limit (1 to 100, 0: 50), cursor and next
+// are those of CredentialPage.
+func (s *Session) CredentialUses(ctx context.Context, id int64, limit int, cursor string) (uses []CredentialUse, next string, err error) {
+	var out struct {
+		Uses       []CredentialUse `json:"uses"`
+		NextCursor string          `json:"nextCursor"`
+	}
+	err = s.do(ctx, http.MethodGet, fmt.Sprintf("/api/credentials/%d/uses?%s", id, paged(url.Values{}, limit, cursor)), nil, &out)
+	return out.Uses, out.NextCursor, err
 }
 
 // Verify asks the provider whether a credential works, and returns whom it is connected as.

@@ -84,3 +84,9 @@ func plain(v any) (out any) {
 	}
 	return out
 }
+
+// Use is for what a credential is opened. Its host comes from the credential itself.
+type Use struct {
+	Purpose string // verify, sync, proxy, …
+	Job     string // the run that needs it; "" outside runs
+}

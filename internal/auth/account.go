@@ -117,7 +117,7 @@ func (s *Service) changePassword(ctx context.Context, u caller.User, current, ne
 
 // checkCurrent verifies the password that an act asks for again. Guessing it counts as guessing at login does.
 func (s *Service) checkCurrent(ctx context.Context, conn db.Conn, u caller.User, password string) error {
-	attempt, err := s.begin(ctx, u.AppID, u.Email)
+	attempt, err := s.begin(ctx, u.AppID, u.Email, "")
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *Service) checkCurrent(ctx context.Context, conn db.Conn, u caller.User,
 		attempt.Done(ctx)
 		return err
 	case !ok:
-		return errors.Join(errCurrentPassword, attempt.Failed(ctx), s.lockedOut(ctx, conn, u.AppID, u.ID, attempt))
+		return s.wrong(ctx, conn, u.AppID, u.ID, attempt, errCurrentPassword, "")
 	}
 	return attempt.Succeeded(ctx)
 }
@@ -146,6 +146,9 @@ func (s *Service) changeEmail(ctx context.Context, u caller.User, email string, 
 	}
 	if email == u.Email {
 		return u.CreatedAt, nil
+	}
+	if err := s.fits(u.AppID, email); err != nil {
+		return created, err
 	}
 	err = s.cfg.DB.Tx(ctx, db.App(u.AppID), func(tx pgx.Tx) error {
 		created, err = s.q.SetEmail(ctx, tx, authdb.SetEmailParams{Email: email, AppID: u.AppID, UserID: u.ID})
@@ -228,10 +231,12 @@ func (s *Service) keepAnAdmin(ctx context.Context, tx pgx.Tx, app string, user u
 	return err
 }
 
-// endOthers ends all sessions of a user but the one that asks.
+// endOthers ends all sessions of a user but the one that asks, and says how many those were.
 func (s *Service) endOthers(ctx context.Context, u caller.User) (int64, error) {
 	ip, agent := audit.Origin(ctx)
 	reason := "user_revoked"
-	return s.q.EndOtherSessions(ctx, s.cfg.DB.In(db.App(u.AppID)), authdb.EndOtherSessionsParams{Reason: &reason, AppID: u.AppID, UserID: u.ID, Keep: u.SessionID,
-		EventLife: s.eventLife(), Ip: ip, UserAgent: agent, Meta: meta(ctx)})
+	sessions, err := s.q.EndOtherSessions(ctx, s.cfg.DB.In(db.App(u.AppID)), authdb.EndOtherSessionsParams{Reason: &reason, AppID: u.AppID, UserID: u.ID,
+		Keep: u.SessionID, EventLife: s.eventLife(), Ip: ip, UserAgent: agent, Meta: meta(ctx)})
+	s.ended(sessions...)
+	return int64(len(sessions)), err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"turkey/internal/audit"
 	"turkey/internal/auth/authdb"
 	"turkey/internal/caller"
 	"turkey/internal/db"
@@ -48,7 +49,7 @@ func AsOperator(ctx context.Context, actor string, forced bool) context.Context 
 }
 
 // administrator finds out who asks, by an Authorization header, an admin key or both. What is sent must be valid, whatever
-// else is.
+// else is. The user is told of one who is no administrator, too.
 func (s *Service) administrator(ctx context.Context, authorization, key string) (admin, *caller.User, error) {
 	var byKey *admin
 	if key != "" {
@@ -69,7 +70,7 @@ func (s *Service) administrator(ctx context.Context, authorization, key string) 
 		return *byKey, nil, nil
 	}
 	if err := needRole(u, "admin", "admin"); err != nil {
-		return admin{}, nil, err
+		return admin{}, &u, err
 	}
 	a := admin{actor: u.ID.String()}
 	if u.AppID != s.cfg.DefaultApp {
@@ -96,6 +97,26 @@ func (a admin) reaches(app string) error {
 		return errNotOperator
 	}
 	return errOtherApp
+}
+
+// recordRefusal writes down that somebody asked for what is not theirs (403), in the app of the user, else in the default one.
+// It returns the answer, which is another if that failed.
+func (s *Service) recordRefusal(ctx context.Context, u *caller.User, method, path string, answer error) error {
+	f, ok := fault.From(answer)
+	if !ok || f.Kind != fault.Forbidden {
+		return answer
+	}
+	ip, agent := audit.Origin(ctx)
+	about := string(audit.Meta(ctx, map[string]any{"method": method, "path": path, "reason": f.Code}))
+	row := authdb.WriteAuditParams{AppID: s.cfg.DefaultApp, Action: "admin_refused", Ip: ip, UserAgent: agent, Meta: &about}
+	if u != nil {
+		actor := u.ID.String()
+		row.AppID, row.UserID, row.Actor = u.AppID, &u.ID, &actor
+	}
+	if err := s.q.WriteAudit(ctx, s.cfg.DB.In(db.App(row.AppID)), row); err != nil {
+		return err
+	}
+	return answer
 }
 
 // Admin keys: 32 random bytes behind a prefix that scanners for secrets recognise. The table holds their SHA-256: of so

@@ -288,6 +288,15 @@ func (s *Service) changeApp(ctx context.Context, tx pgx.Tx, id string, c AppChan
 	if len(facts) == 0 && action == "app_changed" {
 		return row, errNoChange
 	}
+	if c.AccessTTL.Given { // before it is shorter
+		life := s.cfg.AccessTTL
+		if ttl := c.AccessTTL.Value; ttl != nil {
+			life = max(life, time.Duration(*ttl)*time.Second)
+		}
+		if err := s.stretch(ctx, tx, nil, life); err != nil {
+			return row, err
+		}
+	}
 	if row, err = s.q.UpdateAppSystem(ctx, tx, update); err != nil {
 		return row, err
 	}
@@ -306,6 +315,9 @@ func (s *Service) DeleteApp(ctx context.Context, id string) error {
 		return errAppDefault
 	}
 	err := s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error {
+		if err := s.stretch(ctx, tx, nil, s.cfg.AccessTTL); err != nil { // its tokens live on where nobody asks
+			return err
+		}
 		n, err := s.q.DeleteAppSystem(ctx, tx, id)
 		if err != nil {
 			return err

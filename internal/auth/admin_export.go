@@ -21,6 +21,7 @@ type Export struct {
 	ExportedAt wire.Time         `json:"exportedAt" format:"date-time"`
 	Profile    ExportedProfile   `json:"profile"`
 	Sessions   []ExportedSession `json:"sessions"`
+	Identities []Identity        `json:"identities" doc:"Who the user is at other issuers"`
 	Audit      []ExportedEvent   `json:"audit" doc:"What happened to the account"`
 	Mails      []ExportedMail    `json:"mails" doc:"Without their texts"`
 	More       map[string]any    `json:"more" doc:"What other parts keep, by their names: credentials without their content, mappings, runs"`
@@ -103,6 +104,9 @@ func (s *Service) exportAccount(ctx context.Context, tx pgx.Tx, u caller.User, o
 	}
 	out.Profile = ExportedProfile{ID: p.ID.String(), AppID: p.AppID, Email: p.Email, Name: p.Name, Role: p.Role, Status: p.Status,
 		EmailVerified: p.EmailVerified, CreatedAt: wire.Time(p.CreatedAt), UpdatedAt: wire.Time(p.UpdatedAt)}
+	if out.Identities, err = s.identitiesOf(ctx, tx, u.AppID, u.ID); err != nil {
+		return err
+	}
 	sessions, err := s.q.ExportSessions(ctx, tx, u.AppID, u.ID)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"time"
 
@@ -17,16 +18,23 @@ import (
 
 // User is a user as administrators see one.
 type User struct {
-	ID            string    `json:"id" format:"uuid"`
-	AppID         string    `json:"appId"`
-	Email         string    `json:"email"`
-	Role          string    `json:"role" enum:"user,admin"`
-	Status        string    `json:"status" enum:"active,suspended,deleted"`
-	EmailVerified bool      `json:"emailVerified"`
-	TokenVersion  int32     `json:"tokenVersion" doc:"Access tokens of an older one are void"`
-	CreatedAt     wire.Time `json:"createdAt" format:"date-time"`
-	UpdatedAt     wire.Time `json:"updatedAt" format:"date-time"`
-	Sessions      *int64    `json:"sessions,omitempty" doc:"How many are live; not in lists"`
+	ID            string         `json:"id" format:"uuid"`
+	AppID         string         `json:"appId"`
+	Email         string         `json:"email"`
+	Role          string         `json:"role" enum:"user,admin"`
+	Status        string         `json:"status" enum:"active,suspended,deleted"`
+	EmailVerified bool           `json:"emailVerified"`
+	TokenVersion  int32          `json:"tokenVersion" doc:"Access tokens of an older one are void"`
+	CreatedAt     wire.Time      `json:"createdAt" format:"date-time"`
+	UpdatedAt     wire.Time      `json:"updatedAt" format:"date-time"`
+	Sessions      *int64         `json:"sessions,omitempty" doc:"How many are live; not in lists"`
+	Identities    []IdentityName `json:"identities,omitempty" doc:"Which other issuers sign the user in; not in lists"`
+}
+
+// IdentityName is what another issuer calls a user.
+type IdentityName struct {
+	Issuer  string `json:"issuer"`
+	Subject string `json:"subject"`
 }
 
 func shownUser(r authdb.SearchUsersRow) User {
@@ -38,6 +46,7 @@ func userPosition(r authdb.SearchUsersRow) string { return position{r.CreatedAt,
 
 var (
 	errNotActive   = fault.New(fault.Conflict, "not_active", "The user is not active: nothing would be delivered")
+	errNoPassword  = fault.New(fault.Conflict, "no_password", "Another issuer signs this user in, and there is no password to reset")
 	errUserDeleted = fault.New(fault.Conflict, "not_active", "The account was deleted")
 )
 
@@ -84,10 +93,13 @@ func (s *Service) showUser(ctx context.Context, conn authdb.DBTX, app string, id
 	if errors.Is(err, pgx.ErrNoRows) {
 		return User{}, errNoUser
 	}
+	if err != nil {
+		return User{}, err
+	}
 	u := shownUser(authdb.SearchUsersRow{ID: r.ID, AppID: r.AppID, Email: r.Email, Role: r.Role, Status: r.Status, EmailVerified: r.EmailVerified,
 		TokenVersion: r.TokenVersion, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt})
 	u.Sessions = &r.Sessions
-	return u, err
+	return u, json.Unmarshal(r.Identities, &u.Identities)
 }
 
 // NewUser is an account that an administrator makes.
@@ -116,6 +128,9 @@ func (s *Service) AddUser(ctx context.Context, appID string, n NewUser) (User, e
 	a, err := s.knownApp(ctx, appID)
 	if err != nil {
 		return User{}, orNoApp(err)
+	}
+	if err := s.fits(a.id, n.Email); err != nil {
+		return User{}, err
 	}
 	hash := unusable
 	if n.Password != "" {
@@ -259,6 +274,9 @@ func (s *Service) AskForNewPassword(ctx context.Context, app string, id uuid.UUI
 	return s.change(ctx, app, id, "password_reset_requested", false, func(tx pgx.Tx, t target) (map[string]any, error) {
 		if t.Status != "active" {
 			return nil, errNotActive
+		}
+		if t.Elsewhere {
+			return nil, errNoPassword
 		}
 		if _, err := s.endAccess(ctx, tx, app, id, "password_reset_requested"); err != nil {
 			return nil, err

@@ -29,6 +29,14 @@ type app struct {
 	policy               passwordPolicy
 }
 
+// wrongCredentials is the answer to a sign-in whose e-mail and password do not fit.
+func (a app) wrongCredentials() error {
+	if a.silentRegistration {
+		return errCredentialsOrUnverified
+	}
+	return errCredentials
+}
+
 // appCache remembers apps until they change (notification) or for a short while (no notification came through).
 type appCache struct {
 	mu   sync.RWMutex
@@ -132,6 +140,9 @@ func (s *Service) settings(r authdb.App) app {
 	}
 	if r.VerificationRequired != nil {
 		a.verificationRequired = *r.VerificationRequired
+	}
+	if a.silentRegistration { // a sign-in without it would tell whether the address was new
+		a.verificationRequired = true
 	}
 	seconds := func(d *time.Duration, v *int32) {
 		if v != nil {

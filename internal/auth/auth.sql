@@ -50,48 +50,60 @@ INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
 VALUES (sqlc.arg(app_id), sqlc.narg(user_id), sqlc.narg(actor), sqlc.arg(action), sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta));
 
 -- name: RotateSession :one
--- One statement rotates. For the grace after a rotation the immediate predecessor gets the same successor; later, or
--- with any older generation, the session is revoked and that is audited. The winner of parallel calls is told by its
--- transaction id: two may rotate within one microsecond. A user's bumped token_version ends the session without a word.
+-- One statement rotates. For the grace after a rotation the immediate predecessor gets the same successor. No row: the
+-- session has ended, or the token is one that must not come back (RevokeReused). The winner of parallel calls is told by
+-- its transaction id: two may rotate within one microsecond. A user's bumped token_version ends the session without a word.
 WITH r AS (
     UPDATE refresh_tokens s SET
-        generation     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN s.generation + 1 ELSE s.generation END,
-        rotated_at     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN now() ELSE s.rotated_at END,
-        rotated_xid    = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN pg_current_xact_id() ELSE s.rotated_xid END,
-        last_used_at   = now(),
-        expires_at     = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer
-                              THEN least(now() + sqlc.arg(lifetime)::interval, s.absolute_expires_at) ELSE s.expires_at END,
-        revoked_at     = CASE WHEN s.generation > sqlc.arg(generation)::integer + 1
-                                OR (s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
-                              THEN now() END,
-        revoked_reason = CASE WHEN s.generation > sqlc.arg(generation)::integer + 1
-                                OR (s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
-                              THEN 'refresh_reuse_detected' END
+        generation   = CASE WHEN v.ok THEN sqlc.arg(generation)::integer + 1 ELSE s.generation END,
+        rotated_at   = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN now() ELSE s.rotated_at END,
+        rotated_xid  = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer THEN pg_current_xact_id() ELSE s.rotated_xid END,
+        token_hash   = CASE WHEN s.generation = 0 OR sqlc.arg(generation)::integer = 0 THEN s.token_hash END,
+        last_used_at = now(),
+        expires_at   = CASE WHEN v.ok AND s.generation = sqlc.arg(generation)::integer
+                            THEN least(now() + sqlc.arg(lifetime)::interval, s.absolute_expires_at) ELSE s.expires_at END
     FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS active,
         u.status = 'active' AND (u.email_verified OR NOT sqlc.arg(verified_only)::boolean) AS ok FROM users u) v
     WHERE s.id = sqlc.arg(session_id) AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
-        AND s.generation >= sqlc.arg(generation)::integer
-    RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
-        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.active, v.ok
+        AND (s.generation = sqlc.arg(generation)::integer
+            OR s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at <= sqlc.arg(grace)::interval)
+    RETURNING s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
+        v.email, v.email_verified, v.role, v.token_version, v.active, v.ok
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
-    SELECT r.app_id, r.user_id, r.user_id::text,
-        CASE WHEN r.revoked_at IS NOT NULL THEN 'refresh_reuse_detected' ELSE 'refresh' END,
-        sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta)
-    FROM r WHERE r.revoked_at IS NOT NULL OR (r.ok AND r.rotated)
+    SELECT r.app_id, r.user_id, r.user_id::text, 'refresh', sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM r WHERE r.ok AND r.rotated
+)
+SELECT r.user_id, r.email_verified, r.email, r.role, r.token_version, r.generation,
+    (CASE WHEN NOT r.active THEN 'inactive' WHEN NOT r.ok THEN 'unverified' ELSE 'ok' END)::text AS outcome
+FROM r;
+
+-- name: SessionOfHashSystem :one
+-- An imported session by its token. The hash stays until the session is refreshed with a token of ours.
+SELECT s.id FROM refresh_tokens s WHERE s.token_hash = sqlc.arg(token_hash)::text;
+
+-- name: RevokeReused :one
+-- Ends a session whose older token came back: later than the grace, or older than the predecessor. No row: it did not.
+WITH r AS (
+    UPDATE refresh_tokens s SET revoked_at = now(), revoked_reason = 'refresh_reuse_detected'
+    FROM users u
+    WHERE s.id = sqlc.arg(session_id) AND s.app_id = u.app_id AND s.user_id = u.id AND s.token_version = u.token_version
+        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
+        AND (s.generation > sqlc.arg(generation)::integer + 1
+            OR s.generation = sqlc.arg(generation)::integer + 1 AND now() - s.rotated_at > sqlc.arg(grace)::interval)
+    RETURNING s.id, s.app_id, s.user_id, u.email
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT r.app_id, r.user_id, r.user_id::text, 'refresh_reuse_detected', sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM r
 ), e AS (
     INSERT INTO revocation_events (app_id, kind, subject, expires_at)
-    SELECT r.app_id, 'session', r.id::text, now() + sqlc.arg(event_life)::interval FROM r WHERE r.revoked_at IS NOT NULL
+    SELECT r.app_id, 'session', r.id::text, now() + sqlc.arg(event_life)::interval FROM r
 ), m AS (
     INSERT INTO mails (app_id, user_id, kind, recipient, data)
-    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', sqlc.arg(ip), 'userAgent', sqlc.arg(user_agent))
-    FROM r WHERE r.revoked_at IS NOT NULL
+    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', sqlc.arg(ip), 'userAgent', sqlc.arg(user_agent)) FROM r
     RETURNING id
 )
-SELECT r.user_id, r.email_verified, coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
-    (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.active THEN 'inactive' WHEN NOT r.ok THEN 'unverified' ELSE 'ok' END)::text AS outcome
-FROM r;
+SELECT m.id AS mail_id FROM m;
 
 -- name: EndSession :one
 -- Ends a session. A session that has ended already, or never was, changes nothing.
@@ -109,7 +121,7 @@ WITH s AS (
 )
 SELECT count(*) FROM s;
 
--- name: EndOtherSessions :one
+-- name: EndOtherSessions :many
 WITH s AS (
     UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = sqlc.arg(reason)
     WHERE t.app_id = sqlc.arg(app_id) AND t.user_id = sqlc.arg(user_id) AND t.id <> sqlc.arg(keep) AND t.revoked_at IS NULL
@@ -121,7 +133,7 @@ WITH s AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT s.app_id, s.user_id, s.user_id::text, 'session_revoked', sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM s
 )
-SELECT count(*) FROM s;
+SELECT s.id FROM s;
 
 -- name: ListSessions :many
 SELECT id, created_at, last_used_at, expires_at, user_agent, ip FROM refresh_tokens
@@ -171,7 +183,9 @@ WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NULL AND s.expires_at > no
 SELECT s.user_id, s.app_id, s.expires_at FROM refresh_tokens s WHERE s.id = sqlc.arg(session_id);
 
 -- name: LiveSessionOwner :one
-SELECT s.user_id, s.app_id FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+-- generation is that of the token that a refresh would take; the one before it is taken while rested is within the grace.
+SELECT s.user_id, s.app_id, s.generation, coalesce(now() - s.rotated_at, '0')::interval AS rested
+FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
 WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND u.token_version = s.token_version;
 
 -- name: RevocationSystem :one
@@ -234,7 +248,9 @@ LIMIT sqlc.arg(max)::int OFFSET sqlc.arg(skip)::int;
 
 -- name: LockUserByEmail :one
 -- First half of asking for a mail: serialises the quota of one user. No row for an unknown address.
-SELECT id, email, email_verified FROM users WHERE app_id = sqlc.arg(app_id) AND email = sqlc.arg(email) AND status = 'active' FOR UPDATE;
+SELECT u.id, u.email, u.email_verified,
+    (u.password_hash = '!' AND EXISTS (SELECT FROM user_identities i WHERE i.app_id = u.app_id AND i.user_id = u.id))::boolean AS elsewhere
+FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.email = sqlc.arg(email) AND u.status = 'active' FOR UPDATE;
 
 -- name: QueueMailWithin :one
 -- Second half: writes the mail unless the user had max of its kind in the last hour. It runs for unknown addresses too,
@@ -260,6 +276,10 @@ SELECT count(*) FROM mails WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.ar
 -- name: QueueMail :one
 INSERT INTO mails (app_id, user_id, kind, recipient, data)
 VALUES (sqlc.arg(app_id), sqlc.arg(user_id), sqlc.arg(kind), sqlc.arg(recipient), sqlc.arg(data)) RETURNING id;
+
+-- name: QueueNotice :one
+-- In a user scope, unlike the others: the function sees the user. Zero: there is nobody to write to, or it was told too often.
+SELECT coalesce(queue_notice(sqlc.arg(kind)::text, sqlc.arg(data)::jsonb, sqlc.arg(most)::int), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id;
 
 -- name: TakeMailSystem :one
 -- No row: it was sent.
@@ -327,9 +347,15 @@ WITH d AS (DELETE FROM revocation_events WHERE id IN (SELECT r.id FROM revocatio
 SELECT count(*) FROM d;
 
 -- name: PurgeSessionsSystem :one
-WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
-    WHERE r.expires_at < now() - interval '30 days' ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
-SELECT count(*) FROM d;
+-- One stretch of the walk along the primary key: an index on expires_at, which every refresh moves, would cost each of
+-- them more than the walk costs the cleanup.
+WITH w AS (
+    SELECT r.id FROM refresh_tokens r WHERE r.id > sqlc.arg(after) ORDER BY r.id LIMIT sqlc.arg(batch)::int
+), d AS (
+    DELETE FROM refresh_tokens x USING w WHERE x.id = w.id AND x.expires_at < now() - interval '30 days' RETURNING 1
+)
+SELECT (SELECT count(*) FROM d) AS gone, (SELECT count(*) FROM w) AS seen,
+    coalesce((SELECT w.id FROM w ORDER BY w.id DESC LIMIT 1), sqlc.arg(after))::uuid AS last;
 
 -- name: PurgeEmailTokensSystem :one
 WITH d AS (DELETE FROM email_tokens WHERE id IN (SELECT r.id FROM email_tokens r
@@ -353,53 +379,6 @@ SELECT u.email, u.role, u.status, u.token_version, u.email_verified, u.created_a
      OR EXISTS (SELECT FROM refresh_tokens s WHERE s.id = sqlc.arg(session_id) AND s.revoked_at IS NOT NULL)
      OR EXISTS (SELECT FROM apps a WHERE a.id = u.app_id AND a.not_before > sqlc.arg(issued_at)::timestamptz))::boolean AS revoked
 FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(user_id);
-
--- Signing keys and server secrets (keys.go).
-
--- name: KeysSystem :many
--- Newest first: what is published, with room for servers' clocks, or everything. app_ttl is the longest life, in seconds,
--- that an app gives its access tokens.
-SELECT kid, public_pem, private_pem, created_at, signs_from, retired_at, is_active,
-    (SELECT coalesce(max(a.access_ttl), 0) FROM apps a)::integer AS app_ttl
-FROM keys
-WHERE sqlc.arg(everything)::boolean OR (is_active AND retired_at IS NULL) OR retired_at > sqlc.arg(retired_after)::timestamptz
-ORDER BY created_at DESC, kid;
-
--- name: InsertKeySystem :exec
-INSERT INTO keys (kid, public_pem, private_pem, created_at, signs_from)
-VALUES (sqlc.arg(kid), sqlc.arg(public_pem), sqlc.arg(private_pem), sqlc.arg(created_at), sqlc.narg(signs_from));
-
--- name: ScheduleKeysSystem :exec
--- lives is a list of {"kid", "signs_from", "retired_at"}.
-UPDATE keys k SET
-    signs_from = (v.life ->> 'signs_from')::timestamptz,
-    retired_at = (v.life ->> 'retired_at')::timestamptz,
-    is_active  = v.life ->> 'retired_at' IS NULL
-FROM (SELECT jsonb_array_elements(sqlc.arg(lives)::jsonb) AS life) v
-WHERE k.kid = v.life ->> 'kid';
-
--- name: RewrapKeysSystem :exec
-UPDATE keys k SET private_pem = v.pem
-FROM (SELECT unnest(sqlc.arg(kids)::text[]) AS kid, unnest(sqlc.arg(pems)::text[]) AS pem) v
-WHERE k.kid = v.kid;
-
--- name: LockKeysSystem :exec
--- One at a time makes or changes keys: servers that start together make one key and one secret.
-SELECT pg_advisory_xact_lock(7205759403792795);
-
--- name: ClockSystem :one
-SELECT clock_timestamp()::timestamptz;
-
--- name: SecretsSystem :many
-SELECT name, sealed FROM server_secrets;
-
--- name: InsertSecretSystem :exec
-INSERT INTO server_secrets (name, sealed) VALUES ($1, $2);
-
--- name: RewrapSecretsSystem :exec
-UPDATE server_secrets s SET sealed = v.sealed
-FROM (SELECT unnest(sqlc.arg(names)::text[]) AS name, unnest(sqlc.arg(sealed)::bytea[]) AS sealed) v
-WHERE s.name = v.name;
 
 -- Administration (admin*.go)
 
@@ -471,14 +450,15 @@ WITH a AS (
 SELECT (SELECT count(*) FROM s) AS sessions FROM a;
 
 -- name: SearchUsers :many
--- Addresses are stored in lower case, and so is the text to look for.
+-- Addresses are stored in lower case, and so is the text to look for. users_app_created_idx carries it, from where the page
+-- begins: a condition that may be absent would make each page read all those before it.
 SELECT id, app_id, email, role, status, email_verified, token_version, created_at, updated_at FROM users
 WHERE app_id = sqlc.arg(app_id)
     AND (sqlc.arg(part)::text = '' OR strpos(email, sqlc.arg(part)::text) > 0)
     AND (sqlc.arg(role)::text = '' OR role = sqlc.arg(role)::text)
     AND (sqlc.arg(status)::text = '' OR status = sqlc.arg(status)::text)
     AND (sqlc.narg(verified)::boolean IS NULL OR email_verified = sqlc.narg(verified)::boolean)
-    AND (sqlc.narg(before)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before)::timestamptz, sqlc.arg(before_id)::uuid))
+    AND (created_at, id) < (coalesce(sqlc.narg(before)::timestamptz, 'infinity'), sqlc.arg(before_id)::uuid)
 ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(max)::int;
 
 -- name: FindUsersSystem :many
@@ -494,11 +474,16 @@ ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(max)::int;
 -- name: ShowUser :one
 SELECT u.id, u.app_id, u.email, u.role, u.status, u.email_verified, u.token_version, u.created_at, u.updated_at,
     (SELECT count(*) FROM refresh_tokens s WHERE s.app_id = u.app_id AND s.user_id = u.id AND s.token_version = u.token_version
-        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()) AS sessions
+        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()) AS sessions,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('issuer', i.issuer, 'subject', i.subject) ORDER BY i.created_at, i.id), '[]')
+        FROM user_identities i WHERE i.app_id = u.app_id AND i.user_id = u.id)::jsonb AS identities
 FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(user_id);
 
 -- name: LockUser :one
-SELECT id, email, role, status, email_verified, token_version FROM users WHERE app_id = sqlc.arg(app_id) AND id = sqlc.arg(user_id) FOR UPDATE;
+-- elsewhere: another issuer signs the user in, and there is no password here.
+SELECT u.id, u.email, u.role, u.status, u.email_verified, u.token_version,
+    (u.password_hash = '!' AND EXISTS (SELECT FROM user_identities i WHERE i.app_id = u.app_id AND i.user_id = u.id))::boolean AS elsewhere
+FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(user_id) FOR UPDATE;
 
 -- name: InsertUser :exec
 INSERT INTO users (id, app_id, email, password_hash, role, email_verified)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
 	"turkey/internal/auth/authdb"
@@ -49,13 +50,18 @@ func (s *Service) Cleanup(ctx context.Context) (map[string]int, error) {
 		}
 	}
 	purgers := map[string]Purger{
-		"revoked_jti": own(s.q.PurgeRevokedSystem), "revocation_events": own(s.q.PurgeEventsSystem), "refresh_tokens": own(s.q.PurgeSessionsSystem),
+		"revoked_jti": own(s.q.PurgeRevokedSystem), "revocation_events": own(s.q.PurgeEventsSystem),
 		"email_tokens": own(s.q.PurgeEmailTokensSystem), "mails": own(s.q.PurgeMailsSystem), "mailbox": own(s.q.PurgeMailboxSystem),
 	}
 	for name, p := range s.cfg.Purgers {
 		purgers[name] = p
 	}
-	args := []any{}
+	gone, err := s.purgeSessions(ctx, conn)
+	if err != nil {
+		return counts, err
+	}
+	counts["refresh_tokens"] = gone
+	args := []any{"refresh_tokens", gone}
 	for name, purge := range purgers {
 		for {
 			n, err := purge(ctx, cleanupBatch)
@@ -71,4 +77,18 @@ func (s *Service) Cleanup(ctx context.Context) (map[string]int, error) {
 	}
 	s.cfg.Log.InfoContext(ctx, "Cleanup job completed", args...)
 	return counts, nil
+}
+
+// purgeSessions walks along the sessions, a stretch at a time, and removes those long over.
+func (s *Service) purgeSessions(ctx context.Context, conn db.Conn) (gone int, err error) {
+	for last := uuid.Nil; ; {
+		r, err := s.q.PurgeSessionsSystem(ctx, conn, last, cleanupBatch)
+		if err != nil {
+			return gone, fmt.Errorf("cleanup of refresh_tokens: %w", err)
+		}
+		last, gone = r.Last, gone+int(r.Gone)
+		if r.Seen < cleanupBatch {
+			return gone, nil
+		}
+	}
 }

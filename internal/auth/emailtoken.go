@@ -50,7 +50,9 @@ func (s *Service) requestMail(ctx context.Context, app, email string, kind mail.
 		}
 		arg := authdb.QueueMailWithinParams{AppID: app, Kind: string(kind), Recipient: email, Max: mailsPerHour, Action: action,
 			Ip: ip, UserAgent: agent, Meta: meta(ctx)}
-		if err == nil && (kind != mail.VerifyEmail || !u.EmailVerified) {
+		// A user whom another issuer signs in has no password to reset; a link would make the account another one.
+		unwanted := kind == mail.VerifyEmail && u.EmailVerified || kind == mail.ResetPassword && u.Elsewhere
+		if err == nil && !unwanted {
 			arg.UserID = &u.ID
 		}
 		id, err := s.q.QueueMailWithin(ctx, tx, arg)

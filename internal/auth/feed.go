@@ -148,6 +148,22 @@ func (r *revocations) check(c Claims, now time.Time) (current bool, ended error)
 	return true, nil
 }
 
+// stands reports whether what was read of a user and of an identity still holds: nothing of them has ended since, and the
+// feed is current enough to know.
+func (r *revocations) stands(user uuid.UUID, version int32, identity uuid.UUID, now time.Time) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, removed := r.sessions[identity]
+	return now.Sub(r.seen) <= feedBound && !removed && r.users[user].version <= version
+}
+
+// bound is the time before which the tokens of an app are void.
+func (r *revocations) bound(app string) time.Time {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.apps[app]
+}
+
 // forget drops what can end nothing any more.
 func (r *revocations) forget(now time.Time) {
 	r.mu.Lock()
@@ -179,6 +195,7 @@ const (
 // Follow keeps revocations, apps and signing keys current until ctx is done. directURL must not lead through a pooler in
 // transaction mode; where there is no other way, "" makes the server ask PostgreSQL per request instead.
 func (s *Service) Follow(ctx context.Context, directURL string) {
+	s.cfg.Foreign.Warm()
 	tick := time.NewTicker(30 * time.Second)
 	defer tick.Stop()
 	done := make(chan struct{})

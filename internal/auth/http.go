@@ -22,6 +22,23 @@ func (s *Service) Recognised(api huma.API) func(huma.Context, func(huma.Context)
 	return s.admit(api, s.Recognise)
 }
 
+// middleware is one of an operation.
+type middleware = func(huma.Context, func(huma.Context))
+
+// Then adds a middleware that runs once the user is known, on every route that takes an access token. Call it before
+// requests come.
+func (s *Service) Then(m middleware) { s.then = m }
+
+// pass goes on with the caller in the context.
+func (s *Service) pass(with context.Context, ctx huma.Context, next func(huma.Context)) {
+	ctx = huma.WithContext(ctx, with)
+	if s.then != nil {
+		s.then(ctx, next)
+		return
+	}
+	next(ctx)
+}
+
 // admit answers in the shape of the half of the API that was asked.
 func (s *Service) admit(api huma.API, who func(context.Context, string) (caller.User, error)) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
@@ -33,7 +50,7 @@ func (s *Service) admit(api huma.API, who func(context.Context, string) (caller.
 			_ = huma.WriteErr(api, ctx, http.StatusUnauthorized, "", err) // a client that is gone hears nothing
 			return
 		}
-		next(huma.WithContext(ctx, caller.WithUser(ctx.Context(), user)))
+		s.pass(caller.WithUser(ctx.Context(), user), ctx, next)
 	}
 }
 

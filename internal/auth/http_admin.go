@@ -22,6 +22,7 @@ func (s *Service) MountAdmin(api huma.API) {
 	s.mountAdminApps(m)
 	s.mountAdminUsers(m)
 	s.mountAdminSystem(m)
+	s.mountAdminJobs(m)
 }
 
 type adminRoutes struct {
@@ -39,6 +40,11 @@ func (m adminRoutes) op(method, path, id, summary, description string) huma.Oper
 func created(op huma.Operation) huma.Operation {
 	op.DefaultStatus = http.StatusCreated
 	return op
+}
+
+// Operators is the operation middleware that lets only operators through, for routes of administration that others mount.
+func (s *Service) Operators(api huma.API) func(huma.Context, func(huma.Context)) {
+	return s.admitAdmin(api)
 }
 
 // adminKeyHeader carries an operator's key.
@@ -60,6 +66,7 @@ func (s *Service) admitAdmin(api huma.API) func(huma.Context, func(huma.Context)
 			err = a.reaches(app)
 		}
 		if err != nil {
+			err = s.recordRefusal(ctx.Context(), u, ctx.Method(), refusedPath(ctx), err)
 			_ = huma.WriteErr(api, ctx, http.StatusForbidden, "", err) // a client that is gone hears nothing
 			return
 		}
@@ -67,8 +74,15 @@ func (s *Service) admitAdmin(api huma.API) func(huma.Context, func(huma.Context)
 		if u != nil {
 			with = caller.WithUser(with, *u)
 		}
-		next(huma.WithContext(ctx, with))
+		s.pass(with, ctx, next)
 	}
+}
+
+// refusedPath is the address of a call in ASCII, and not all of one that somebody made up.
+func refusedPath(ctx huma.Context) string {
+	u := ctx.URL()
+	path := u.EscapedPath()
+	return path[:min(len(path), 200)]
 }
 
 // Schema documents a setting as its value or null.

@@ -17,6 +17,7 @@ func (s *Service) mountAdminApps(m adminRoutes) {
 		"What is absent stays, null is the server's default again. Tokens that were issued before live on as they are: a shorter accessTtl "+
 			"holds for new ones; to end the old ones, revoke the app. For operators."), s.handleUpdateApp)
 	huma.Register(m.api, m.op(http.MethodDelete, "apps/{id}", "deleteApp", "Delete an app", "Only one without users, and never the default app. For operators."), s.handleDeleteApp)
+	huma.Register(m.api, m.op(http.MethodGet, "apps/{id}/audit", "listAppAudit", "Read an app's audit log", "Newest first."), s.handleAppAudit)
 	huma.Register(m.api, m.op(http.MethodPost, "apps/{id}/revoke", "revokeApp", "Sign everybody of an app out",
 		"Ends all access tokens and sessions of the app, the caller's own too if it is theirs."), s.handleRevokeApp)
 }

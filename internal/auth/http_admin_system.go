@@ -22,6 +22,10 @@ func (s *Service) mountAdminSystem(m adminRoutes) {
 	huma.Register(m.api, m.op(http.MethodPost, "keys/rotate", "rotateKeys", "Rotate the signing keys",
 		"A new key takes over as soon as every server publishes it; the others verify until the last token they signed has expired. For operators."), s.handleRotate)
 	huma.Register(m.api, m.op(http.MethodPost, "keys/{kid}/retire", "retireKey", "Retire a signing key", "The only one that can sign stays. For operators."), onKey(s.RetireKey))
+	huma.Register(m.api, m.op(http.MethodPost, "keys/{kid}/revoke", "revokeKey", "Revoke a signing key",
+		"For a key that others may have. It leaves the key set, and every token it signed is refused here within a second; whoever verifies "+
+			"with a copy of the key set takes them until that is renewed. If it signs, a new key does from now on. Sessions go on: they refresh. "+
+			"It does not come back. For operators."), s.handleRevokeKey)
 	huma.Register(m.api, m.op(http.MethodPost, "keys/{kid}/activate", "activateKey", "Make a signing key sign", "Brings it back if it was retired. For operators."), onKey(s.ActivateKey))
 	huma.Register(m.api, m.op(http.MethodGet, "audit", "listAudit", "Read the audit log", "Newest first. For operators."), s.handleAudit)
 	huma.Register(m.api, m.op(http.MethodGet, "mailbox", "listMails", "Read the development mailbox",
@@ -180,13 +184,22 @@ func onKey(act func(context.Context, string) (KeyInfo, error)) func(context.Cont
 	}
 }
 
+type revokedKey struct {
+	KeyInfo
+	Successor string `json:"successor,omitempty" doc:"The new key that signs, if this one did" example:"key_0123456789abcdef0123456789abcdef"`
+}
+
+func (s *Service) handleRevokeKey(ctx context.Context, in *keyPath) (*dataOutput[revokedKey], error) {
+	k, successor, err := s.RevokeKey(ctx, in.KID)
+	return answered(revokedKey{k, successor}, err)
+}
+
 type keyPath struct {
 	KID string `path:"kid" example:"key_0123456789abcdef0123456789abcdef"`
 }
 
-type auditInput struct {
-	PageQuery
-	App    string `query:"app" doc:"App id"`
+// AuditQuery narrows the audit log.
+type AuditQuery struct {
 	User   string `query:"user" format:"uuid" doc:"Whom it happened to"`
 	Actor  string `query:"actor" doc:"Who did it: a user's id, admin-key:<name>, or gravy"`
 	Action string `query:"action" example:"login"`
@@ -194,10 +207,38 @@ type auditInput struct {
 	To     string `query:"to" doc:"ISO 8601 time or day, not included"`
 }
 
+func (a AuditQuery) filter(q *queryRules) AuditFilter {
+	return AuditFilter{Actor: q.text("actor", a.Actor), Action: q.action("action", a.Action), User: q.id("user", a.User),
+		From: q.time("from", a.From), To: q.time("to", a.To)}
+}
+
+type auditInput struct {
+	PageQuery
+	App string `query:"app" doc:"App id"`
+	AuditQuery
+}
+
 func (s *Service) handleAudit(ctx context.Context, in *auditInput) (*pageOutput[AuditEntry], error) {
 	var q queryRules
-	f := AuditFilter{App: q.app("app", in.App), Actor: q.text("actor", in.Actor), Action: q.action("action", in.Action), User: q.id("user", in.User),
-		From: q.time("from", in.From), To: q.time("to", in.To)}
+	f := in.filter(&q)
+	f.App = q.app("app", in.App)
+	if err := q.err(); err != nil {
+		return nil, err
+	}
+	return listed(s.Audit(ctx, f, in.page()))
+}
+
+func (s *Service) handleAppAudit(ctx context.Context, in *struct {
+	AppPath
+	PageQuery
+	AuditQuery
+}) (*pageOutput[AuditEntry], error) {
+	if !appIDPattern.MatchString(in.ID) {
+		return nil, errNoApp
+	}
+	var q queryRules
+	f := in.filter(&q)
+	f.App = in.ID
 	if err := q.err(); err != nil {
 		return nil, err
 	}

@@ -3,8 +3,6 @@ package auth
 import (
 	"context"
 	"net/http"
-	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -18,46 +16,15 @@ func (s *Service) mountSessions(api huma.API) {
 	register.DefaultStatus = http.StatusCreated
 	huma.Register(api, register, s.handleRegister)
 	huma.Register(api, operation(http.MethodPost, "/v1/auth/login", "login", "Authentication", "Sign in",
-		"Checks a password and opens a session. Unknown user and wrong password get the same answer, in the same time."), s.handleLogin)
+		"Checks a password and opens a session. Unknown user and wrong password get the same answer, in the same time. The answer sets a "+
+			"cookie that makes the device known: who sends it along is let in while others guess at the account."), s.handleLogin)
 	huma.Register(api, operation(http.MethodPost, "/v1/auth/refresh", "refresh", "Authentication", "Renew the tokens",
 		"Rotates the refresh token. For a grace of 30 seconds the previous one returns the same successor, so tabs and lost responses "+
-			"never end a session; later it revokes the session."), s.handleRefresh)
+			"never end a session; later it revokes the session. In cookie mode the token is that of the app's cookie."), s.handleRefresh)
 	huma.Register(api, operation(http.MethodPost, "/v1/auth/logout", "logout", "Authentication", "Sign out",
 		"Ends the session of a refresh token, or of an access token, which is revoked as well."), s.handleLogout)
 	huma.Register(api, operation(http.MethodPost, "/v1/auth/logout-all", "logoutAll", "Authentication", "Sign out everywhere",
 		"Ends all sessions and access tokens of the token's user."), s.handleLogoutAll)
-}
-
-// Names of the session cookie: the prefix makes browsers insist on Secure, Path=/ and no Domain, which http://localhost
-// cannot give.
-const (
-	secureCookie = "__Host-turkey_refresh"
-	plainCookie  = "turkey_refresh"
-)
-
-// cookieName is the cookie's, by whether this server is reached over TLS.
-func (s *Service) cookieName() string {
-	if strings.HasPrefix(s.cfg.PublicURL, "https://") {
-		return secureCookie
-	}
-	return plainCookie
-}
-
-func (s *Service) sessionCookie(token string, life time.Duration) *http.Cookie {
-	c := &http.Cookie{Name: s.cookieName(), Value: token, Path: "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, //nolint:gosec // Secure wherever there is TLS
-		Secure: s.cookieName() == secureCookie, MaxAge: int(life / time.Second)}
-	if token == "" {
-		c.MaxAge = -1
-	}
-	return c
-}
-
-// cookieCall refuses a call in cookie mode from a page of another origin: the browser adds the cookie by itself.
-func (s *Service) cookieCall(origin string) error {
-	if origin != "" && s.AllowsOrigin(origin) {
-		return nil
-	}
-	return fault.New(fault.Forbidden, "forbidden", "Calls with the session cookie need the Origin of an allowed page")
 }
 
 func cookieMode(mode *string) bool { return mode != nil && *mode == "cookie" }
@@ -136,18 +103,25 @@ type signedInOutput struct {
 	}
 }
 
-// withTokens puts the tokens into an answer, the refresh token into the cookie if that was asked for.
-func (s *Service) withTokens(out *signedInOutput, a app, t *Tokens, cookie bool) *signedInOutput {
-	if t != nil && cookie {
-		out.SetCookie = []http.Cookie{*s.sessionCookie(t.RefreshToken, a.refreshTTL)}
+// withTokens puts the tokens into an answer, the refresh token into the cookie if that was asked for, and makes the device
+// known. cookies are those of the call.
+func (s *Service) withTokens(out *signedInOutput, a app, p person, t *Tokens, cookie bool, cookies string) *signedInOutput {
+	out.Body.Data.Tokens = t
+	if t == nil {
+		return out
+	}
+	if cookie {
+		out.SetCookie = append(out.SetCookie, s.cookie(s.sessionCookieOf(a.id), t.RefreshToken, a.refreshTTL))
 		t.RefreshToken = ""
 	}
-	out.Body.Data.Tokens = t
+	known := s.rememberDevice(a.id, p, s.deviceOf(cookies))
+	out.SetCookie = append(out.SetCookie, s.cookie(s.cookieName(deviceCookieName), known, deviceLife))
 	return out
 }
 
 type registerInput struct {
 	Origin string `header:"Origin"`
+	Cookie string `header:"Cookie" hidden:"true"`
 	Body   registerBody
 }
 
@@ -173,11 +147,12 @@ func (s *Service) handleRegister(ctx context.Context, in *registerInput) (*signe
 	out := &signedInOutput{}
 	out.Body.Data.User = userBrief{ID: p.id.String(), Email: p.email, Role: p.role, EmailVerified: new(bool)}
 	out.Body.Data.EmailVerificationRequired, out.Body.EmailVerificationRequired = tokens == nil, tokens == nil
-	return s.withTokens(out, a, tokens, cookie), nil
+	return s.withTokens(out, a, p, tokens, cookie, in.Cookie), nil
 }
 
 type loginInput struct {
 	Origin string `header:"Origin"`
+	Cookie string `header:"Cookie" hidden:"true"`
 	Body   loginBody
 }
 
@@ -192,36 +167,39 @@ func (s *Service) handleLogin(ctx context.Context, in *loginInput) (*signedInOut
 	if err != nil {
 		return nil, err
 	}
-	p, tokens, err := s.login(ctx, a, in.Body.Email, in.Body.Password)
+	p, tokens, err := s.login(ctx, a, in.Body.Email, in.Body.Password, s.deviceOf(in.Cookie))
 	if err != nil {
 		return nil, err
 	}
 	out := &signedInOutput{}
 	out.Body.Data.User = userBrief{ID: p.id.String(), Email: p.email, Role: p.role}
-	return s.withTokens(out, a, &tokens, cookie), nil
+	return s.withTokens(out, a, p, &tokens, cookie, in.Cookie), nil
 }
 
 type refreshInput struct {
 	Origin        string `header:"Origin"`
 	Authorization string `header:"Authorization"`
-	Secure        string `cookie:"__Host-turkey_refresh"`
-	Plain         string `cookie:"turkey_refresh"`
+	Cookie        string `header:"Cookie" hidden:"true"`
 	Body          *refreshBody
 }
 
-// token finds the refresh token of a call: in the body, else in the cookie, whose use needs an allowed Origin.
-func (s *Service) token(in *refreshInput) (token string, cookie bool, err error) {
+// app is the one that the call names.
+func (in *refreshInput) app() *string {
+	if in.Body == nil {
+		return nil
+	}
+	return in.Body.AppID
+}
+
+// token finds the refresh token of a call: in the body, else in a cookie, whose use needs an allowed Origin.
+func (s *Service) token(in *refreshInput) (token, cookie string, err error) {
 	if in.Body != nil && in.Body.RefreshToken != nil {
-		return *in.Body.RefreshToken, false, nil
+		return *in.Body.RefreshToken, "", nil
 	}
-	token = in.Plain
-	if s.cookieName() == secureCookie {
-		token = in.Secure
+	if cookie, token = s.sessionOf(in.Cookie, in.app()); token == "" {
+		return "", "", nil
 	}
-	if token == "" {
-		return "", false, nil
-	}
-	return token, true, s.cookieCall(in.Origin)
+	return token, cookie, s.cookieCall(in.Origin)
 }
 
 type tokensOutput struct {
@@ -239,11 +217,7 @@ func (s *Service) handleRefresh(ctx context.Context, in *refreshInput) (*tokensO
 	if token == "" {
 		return nil, invalidRequest.WithFields(required("refreshToken"))
 	}
-	var appID *string
-	if in.Body != nil {
-		appID = in.Body.AppID
-	}
-	a, err := s.app(ctx, value(appID))
+	a, err := s.app(ctx, value(in.app()))
 	if err != nil {
 		return nil, err
 	}
@@ -251,8 +225,8 @@ func (s *Service) handleRefresh(ctx context.Context, in *refreshInput) (*tokensO
 	if out.Body.Data, err = s.refresh(ctx, a, token); err != nil {
 		return nil, err
 	}
-	if cookie {
-		out.SetCookie = []http.Cookie{*s.sessionCookie(out.Body.Data.RefreshToken, a.refreshTTL)}
+	if cookie != "" {
+		out.SetCookie = []http.Cookie{s.cookie(cookie, out.Body.Data.RefreshToken, a.refreshTTL)}
 		out.Body.Data.RefreshToken = ""
 	}
 	return out, nil
@@ -266,15 +240,15 @@ type logoutOutput struct {
 }
 
 // leaving finds the token of a call that signs out: body, cookie, or the Bearer token that older SDKs send alone.
-func (s *Service) leaving(in *refreshInput) (token string, cookie bool, err error) {
+func (s *Service) leaving(in *refreshInput) (token, cookie string, err error) {
 	token, cookie, err = s.token(in)
 	if err != nil || token != "" {
 		return token, cookie, err
 	}
 	if token, err = bearer(in.Authorization); err == nil {
-		return token, false, nil
+		return token, "", nil
 	}
-	return "", false, invalidRequest.WithFields(required("refreshToken"))
+	return "", "", invalidRequest.WithFields(required("refreshToken"))
 }
 
 func (s *Service) handleLogout(ctx context.Context, in *refreshInput) (*logoutOutput, error) {
@@ -299,11 +273,12 @@ func (s *Service) handleLogoutAll(ctx context.Context, in *refreshInput) (*logou
 	return s.loggedOut("Logged out from all devices", cookie), nil
 }
 
-func (s *Service) loggedOut(text string, cookie bool) *logoutOutput {
+// loggedOut removes the cookie that the session came in. The device stays known.
+func (s *Service) loggedOut(text, cookie string) *logoutOutput {
 	out := &logoutOutput{}
 	out.Body.Message = text
-	if cookie {
-		out.SetCookie = []http.Cookie{*s.sessionCookie("", 0)}
+	if cookie != "" {
+		out.SetCookie = []http.Cookie{s.cookie(cookie, "", 0)}
 	}
 	return out
 }

@@ -32,6 +32,7 @@ func (s *Service) mountUsers(api huma.API) {
 	huma.Register(api, op(http.MethodGet, "me/sessions", "listSessions", "List the own sessions", "Where the user is signed in; the most recently used first."), s.handleSessions)
 	huma.Register(api, op(http.MethodDelete, "me/sessions/{sid}", "endSession", "End one own session", "Its access tokens end with it."), s.handleEndSession)
 	huma.Register(api, op(http.MethodDelete, "me/sessions", "endOtherSessions", "End all other own sessions", "The caller's own session stays."), s.handleEndOthers)
+	s.mountIdentities(api, user)
 	s.mountExport(api, user)
 	huma.Register(api, op(http.MethodGet, "profile", "getProfile", "A route for users", "Needs the role user or admin."), s.handleProfile)
 	huma.Register(api, op(http.MethodGet, "admin-only", "adminOnly", "A route for administrators", "Needs the role admin."), s.handleAdminOnly)

@@ -2,7 +2,9 @@ package auth
 
 import (
 	"crypto/ecdsa"
+	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -17,14 +19,15 @@ import (
 type signingKey struct {
 	keyLife
 	private *ecdsa.PrivateKey
-	signer  jose.Signer
+	signer  *signer
 }
 
 // keyring is the server's keys as of one moment: the one that signs, all that verify, and how they are published. It
 // knows when it ends, and what follows it then, without asking the database.
 type keyring struct {
-	signer jose.Signer // nil: no key can sign
+	signer *signer // nil: no key can sign
 	public map[string]*ecdsa.PublicKey
+	void   map[string]bool // revoked ones whose tokens may come yet
 	jwks   document
 
 	keys   []signingKey
@@ -46,15 +49,37 @@ func newDocument(v any) (document, error) {
 }
 
 func newSigningKey(life keyLife, private *ecdsa.PrivateKey) (signingKey, error) {
-	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: private, KeyID: life.kid}},
-		(&jose.SignerOptions{}).WithType("JWT"))
-	return signingKey{keyLife: life, private: private, signer: signer}, err
+	header, err := json.Marshal(map[string]string{"alg": string(jose.ES256), "kid": life.kid, "typ": "JWT"})
+	return signingKey{keyLife: life, private: private, signer: &signer{header: base64.RawURLEncoding.EncodeToString(header) + ".", key: private}}, err
 }
+
+// signer makes compact JWS (RFC 7515 §7.1) by ES256 (RFC 7518 §3.4) under one key. It does by hand what go-jose's signer
+// does, without encoding the header anew for each token: half of what signing costs besides the signature itself.
+type signer struct {
+	header string // encoded, with the dot
+	key    *ecdsa.PrivateKey
+}
+
+func (s *signer) sign(payload []byte) (string, error) {
+	token := make([]byte, 0, len(s.header)+base64.RawURLEncoding.EncodedLen(len(payload))+1+base64.RawURLEncoding.EncodedLen(es256Size))
+	token = append(token, s.header...)
+	token = base64.RawURLEncoding.AppendEncode(token, payload)
+	digest := sha256.Sum256(token)
+	r, t, err := ecdsa.Sign(rand.Reader, s.key, digest[:])
+	if err != nil {
+		return "", fmt.Errorf("sign: %w", err)
+	}
+	var signature [es256Size]byte
+	r.FillBytes(signature[:es256Size/2])
+	t.FillBytes(signature[es256Size/2:])
+	return string(base64.RawURLEncoding.AppendEncode(append(token, '.'), signature[:])), nil
+}
+
+const es256Size = 64 // r and s of P-256
 
 // newKeyring is the ring of now. The signer is published first, the others follow, newest first.
 func newKeyring(keys []signingKey, drain time.Duration, now, readAt time.Time) (*keyring, error) {
-	r := &keyring{public: map[string]*ecdsa.PublicKey{}, keys: keys, drain: drain, readAt: readAt}
+	r := &keyring{public: map[string]*ecdsa.PublicKey{}, void: map[string]bool{}, keys: keys, drain: drain, readAt: readAt}
 	lives := make(schedule, len(keys))
 	for i, k := range keys {
 		lives[i] = k.keyLife
@@ -64,6 +89,7 @@ func newKeyring(keys []signingKey, drain time.Duration, now, readAt time.Time) (
 	for _, i := range lives.order(signer) {
 		k := keys[i]
 		r.until = earliest(now, r.until, k.signsFrom, k.retiredAt, k.leaves(drain))
+		r.void[k.kid] = k.revoked()
 		if !k.publishedAt(now, drain) {
 			continue
 		}
@@ -117,21 +143,33 @@ func (s *Service) sign(payload []byte) (string, error) {
 	if signer == nil {
 		return "", errCannotSign
 	}
-	jws, err := signer.Sign(payload)
-	if err != nil {
-		return "", fmt.Errorf("sign: %w", err)
-	}
-	return jws.CompactSerialize()
+	return signer.sign(payload)
 }
+
+// strangerPause is how often, at most, keys are read again for a name that the ring does not know.
+const strangerPause = 250 * time.Millisecond
 
 // verificationKey is the published key of that name. A name that is unknown is told as a foreign one only while the ring
 // cannot have missed a key: a server that is cut off answers neither yes nor no.
 func (s *Service) verificationKey(kid string) (*ecdsa.PublicKey, error) {
 	r := s.keyring()
+	if age := time.Since(r.readAt); !r.readAt.IsZero() && age > strangerPause {
+		_, known := r.public[kid]
+		switch {
+		case !known && !r.void[kid]: // the successor of a revoked key signs before others have heard of it
+			s.catchUp(strangerPause, true)
+		case known && age > feedBound && (s.keys.missed.Load() || s.revoked.age(time.Now()) > feedBound): // it may have been revoked
+			s.catchUp(feedBound, false)
+		}
+		r = s.keyring()
+	}
 	if key, ok := r.public[kid]; ok {
 		return key, nil
 	}
-	if !r.readAt.IsZero() && time.Since(r.readAt) > publishDelay {
+	switch {
+	case r.void[kid]:
+		return nil, errTokenRevoked
+	case !r.readAt.IsZero() && time.Since(r.readAt) > publishDelay:
 		return nil, errKeysOutdated
 	}
 	return nil, errForeignToken

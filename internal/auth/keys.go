@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,32 +33,26 @@ type keyStore struct {
 	begun   atomic.Uint64 // readings so far
 	err     error         // how the last one ended
 	due     atomic.Bool   // one is on its way, for a notification
+	missed  atomic.Bool   // that one failed: the ring may lack what it would have told
+	tried   atomic.Int64  // when a request last asked for a reading, Unix nanoseconds
 
 	discovery document
 }
 
 const (
 	refreshMACName = "refresh-mac"
+	deviceMACName  = "device-mac"
 	reloadPause    = 200 * time.Millisecond // from a notification to the reading: a storm of them causes few
 	longestAppTTL  = 24 * time.Hour         // the schema lets no app ask for more
 )
 
-func keyPlace(kid string) []byte     { return []byte("signing-key|" + kid) }
-func secretPlace(name string) []byte { return []byte("secret|" + name) }
+func keyPlace(kid string) []byte { return []byte("signing-key|" + kid) }
 
 // loadKeys reads keys and secrets at the start, making what is missing. What opens only under the previous secret is
 // sealed again under the current one. Servers that start at once take turns.
 func (s *Service) loadKeys(ctx context.Context) error {
-	secrets := [][]byte{s.cfg.Secret}
-	if len(s.cfg.PreviousSecret) > 0 {
-		secrets = append(secrets, s.cfg.PreviousSecret)
-	}
-	for _, secret := range secrets {
-		box, err := seal.New(secret, "signing-keys")
-		if err != nil {
-			return err
-		}
-		s.keys.boxes = append(s.keys.boxes, box)
+	if err := s.makeBoxes(); err != nil {
+		return err
 	}
 	if err := s.describe(); err != nil {
 		return err
@@ -81,14 +76,20 @@ func (s *Service) loadKeys(ctx context.Context) error {
 			if err := s.q.InsertKeySystem(ctx, tx, row); err != nil {
 				return fmt.Errorf("store signing key: %w", err)
 			}
-			if rows, err = s.q.KeysSystem(ctx, tx, true, time.Time{}); err != nil {
-				return fmt.Errorf("read signing keys: %w", err)
+			if rows, err = s.allKeys(ctx, tx); err != nil {
+				return err
 			}
+		}
+		if err := s.stretch(ctx, tx, rows, s.tokenLife(rows)); err != nil {
+			return err
 		}
 		if ring, err = s.openRing(rows, nil, readAt); err != nil {
 			return err
 		}
-		s.mac, err = s.loadSecret(ctx, tx, refreshMACName)
+		if s.mac, err = s.loadSecret(ctx, tx, refreshMACName); err != nil {
+			return err
+		}
+		s.deviceKey, err = s.loadSecret(ctx, tx, deviceMACName)
 		return err
 	})
 	if err == nil {
@@ -97,11 +98,50 @@ func (s *Service) loadKeys(ctx context.Context) error {
 	return err
 }
 
-// rewrapKeys reads all keys and seals under the current secret what opens only under the previous one.
-func (s *Service) rewrapKeys(ctx context.Context, tx pgx.Tx) ([]authdb.KeysSystemRow, error) {
-	rows, err := s.q.KeysSystem(ctx, tx, true, time.Time{})
+// makeBoxes is what opens keys and secrets, and the first of them seals.
+func (s *Service) makeBoxes() error {
+	secrets := [][]byte{s.cfg.Secret}
+	if len(s.cfg.PreviousSecret) > 0 {
+		secrets = append(secrets, s.cfg.PreviousSecret)
+	}
+	for _, secret := range secrets {
+		box, err := seal.New(secret, "signing-keys")
+		if err != nil {
+			return err
+		}
+		s.keys.boxes = append(s.keys.boxes, box)
+	}
+	return nil
+}
+
+// allKeys reads all keys, those that are gone included.
+func (s *Service) allKeys(ctx context.Context, conn authdb.DBTX) ([]authdb.KeysSystemRow, error) {
+	rows, err := s.q.KeysSystem(ctx, conn, authdb.KeysSystemParams{Everything: true})
 	if err != nil {
 		return nil, fmt.Errorf("read signing keys: %w", err)
+	}
+	return rows, nil
+}
+
+// stretch notes, before anything may shorten it, how long the tokens live that keys sign now, or will a moment from now.
+func (s *Service) stretch(ctx context.Context, tx pgx.Tx, rows []authdb.KeysSystemRow, life time.Duration) error {
+	short := func(r authdb.KeysSystemRow) bool { return r.RetiredAt == nil && r.LongestTtl < seconds(life) }
+	if rows != nil && !slices.ContainsFunc(rows, short) {
+		return nil
+	}
+	if err := s.q.StretchKeysSystem(ctx, tx, s.cfg.Now().Add(-drainMargin), seconds(life)); err != nil {
+		return fmt.Errorf("note the life of tokens: %w", err)
+	}
+	return nil
+}
+
+func seconds(d time.Duration) int32 { return int32(min(d/time.Second, math.MaxInt32)) }
+
+// rewrapKeys reads all keys and seals under the current secret what opens only under the previous one.
+func (s *Service) rewrapKeys(ctx context.Context, tx pgx.Tx) ([]authdb.KeysSystemRow, error) {
+	rows, err := s.allKeys(ctx, tx)
+	if err != nil {
+		return nil, err
 	}
 	var kids, pems []string
 	for i, r := range rows {
@@ -125,19 +165,6 @@ func (s *Service) rewrapKeys(ctx context.Context, tx pgx.Tx) ([]authdb.KeysSyste
 	}
 	s.cfg.Log.InfoContext(ctx, "signing keys sealed under the new JWT_SECRET", "keys", len(kids))
 	return rows, nil
-}
-
-// unseal opens what was sealed for a place under the current secret or the previous one (old).
-func (s *Service) unseal(what string, sealed, place []byte) (plain []byte, old bool, err error) {
-	for i, box := range s.keys.boxes {
-		if plain, err := box.Decrypt(sealed, place); err == nil {
-			return plain, i > 0, nil
-		}
-	}
-	if len(s.keys.boxes) > 1 {
-		return nil, false, fmt.Errorf("%s opens neither with JWT_SECRET nor with JWT_SECRET_PREVIOUS: start with the secret it was made under", what)
-	}
-	return nil, false, fmt.Errorf("%s does not open with this JWT_SECRET: start with the secret it was made under, or give that one as JWT_SECRET_PREVIOUS", what)
 }
 
 func (s *Service) openStored(kid, stored string) (der []byte, old bool, err error) {
@@ -175,6 +202,7 @@ func (s *Service) makeKey(k keyLife) (authdb.InsertKeySystemParams, error) {
 		PrivatePem: stored,
 		CreatedAt:  k.created,
 		SignsFrom:  orNil(k.signsFrom),
+		Ttl:        seconds(s.cfg.AccessTTL),
 	}, err
 }
 
@@ -193,9 +221,12 @@ func newKid() string {
 
 // life reads a row's times. A row that is neither active nor retired at some time is taken as retired ever since.
 func life(r authdb.KeysSystemRow) keyLife {
-	k := keyLife{kid: r.Kid, created: r.CreatedAt}
+	k := keyLife{kid: r.Kid, created: r.CreatedAt, tokens: time.Duration(r.LongestTtl) * time.Second}
 	if r.SignsFrom != nil {
 		k.signsFrom = *r.SignsFrom
+	}
+	if r.RevokedAt != nil {
+		k.revokedAt = *r.RevokedAt
 	}
 	switch {
 	case r.RetiredAt != nil:
@@ -206,19 +237,23 @@ func life(r authdb.KeysSystemRow) keyLife {
 	return k
 }
 
-// drain is how long a retired key stays: until the last token it can have signed has expired. A server that has yet to
-// hear of the retirement signs with it for a little while.
-func (s *Service) drain(rows []authdb.KeysSystemRow) time.Duration {
-	ttl := s.cfg.AccessTTL
-	if len(rows) > 0 {
-		ttl = max(ttl, time.Duration(rows[0].AppTtl)*time.Second)
+// tokenLife is the longest life of a token that is issued now.
+func (s *Service) tokenLife(rows []authdb.KeysSystemRow) time.Duration {
+	if len(rows) == 0 {
+		return s.cfg.AccessTTL
 	}
-	return ttl + publishDelay + leeway
+	return max(s.cfg.AccessTTL, time.Duration(rows[0].AppTtl)*time.Second)
 }
 
-// publishedSince bounds which retired keys are read: a little more than drain lets stay.
-func (s *Service) publishedSince() time.Time {
-	return s.cfg.Now().Add(-max(s.cfg.AccessTTL, longestAppTTL) - publishDelay - time.Minute)
+// drain is how long a retired key stays at least: until the last token it can have signed by today's settings has expired.
+// A server that has yet to hear of the retirement signs with it for a little while.
+func (s *Service) drain(rows []authdb.KeysSystemRow) time.Duration {
+	return s.tokenLife(rows) + drainMargin
+}
+
+// published is which keys are read: a little more than drain lets stay.
+func (s *Service) published() authdb.KeysSystemParams {
+	return authdb.KeysSystemParams{Ttl: seconds(max(s.cfg.AccessTTL, longestAppTTL)), Since: s.cfg.Now().Add(-publishDelay - time.Minute)}
 }
 
 // openRing opens the keys of rows. Those that are open already are not opened again: a key never changes, though it may
@@ -271,7 +306,7 @@ func (s *Service) reloadKeys(ctx context.Context) error {
 
 func (s *Service) readKeys(ctx context.Context) error {
 	readAt := time.Now()
-	rows, err := s.q.KeysSystem(ctx, s.cfg.DB.In(db.System()), false, s.publishedSince())
+	rows, err := s.q.KeysSystem(ctx, s.cfg.DB.In(db.System()), s.published())
 	if err != nil {
 		return fmt.Errorf("read signing keys: %w", err)
 	}
@@ -285,6 +320,7 @@ func (s *Service) readKeys(ctx context.Context) error {
 		return err
 	}
 	s.keys.ring.Store(ring)
+	s.keys.missed.Store(false)
 	if ring.jwks.etag != before.jwks.etag {
 		s.cfg.Log.InfoContext(ctx, "signing keys changed", "published", slices.Sorted(maps.Keys(ring.public)))
 	}
@@ -299,51 +335,29 @@ func (s *Service) keysChanged() {
 	time.AfterFunc(reloadPause, func() {
 		s.keys.due.Store(false) // what changes from here on asks for another reading
 		if err := s.reloadKeys(context.Background()); err != nil {
-			s.cfg.Log.Warn("signing keys not read again; going on with those in memory", "error", err)
+			s.keys.missed.Store(true)
+			s.cfg.Log.Warn("signing keys not read again; going on with those in memory until a request asks for them", "error", err)
 		}
 	})
 }
 
-// loadSecret reads a random 32-byte server key, making it on the first start, and seals again under the current secret
-// whatever secret opens only under the previous one.
-func (s *Service) loadSecret(ctx context.Context, tx pgx.Tx, name string) ([]byte, error) {
-	rows, err := s.q.SecretsSystem(ctx, tx)
-	if err != nil {
-		return nil, fmt.Errorf("read server secrets: %w", err)
-	}
-	var wanted []byte
-	var names []string
-	var again [][]byte
-	for _, r := range rows {
-		plain, old, err := s.unseal("server secret "+r.Name, r.Sealed, secretPlace(r.Name))
-		if err != nil {
-			return nil, err
+// catchUpWait bounds a reading that a request waits for.
+const catchUpWait = 2 * time.Second
+
+// catchUp reads the keys for a request that the ring may be too old for, at most once in a pause. Others come along meanwhile:
+// those that wait get what is being read, those that do not go on with the ring there is.
+func (s *Service) catchUp(pause time.Duration, wait bool) {
+	now, last := time.Now().UnixNano(), s.keys.tried.Load()
+	if now-last < int64(pause) || !s.keys.tried.CompareAndSwap(last, now) {
+		if wait {
+			s.keys.reading.Lock()
+			s.keys.reading.Unlock() //nolint:staticcheck // to wait is all there is to do
 		}
-		if r.Name == name {
-			wanted = plain
-		}
-		if !old {
-			continue
-		}
-		sealed, err := s.keys.boxes[0].Encrypt(plain, secretPlace(r.Name))
-		if err != nil {
-			return nil, err
-		}
-		names, again = append(names, r.Name), append(again, sealed)
+		return
 	}
-	if len(names) > 0 {
-		if err := s.q.RewrapSecretsSystem(ctx, tx, names, again); err != nil {
-			return nil, fmt.Errorf("seal server secrets under the new JWT_SECRET: %w", err)
-		}
+	ctx, cancel := context.WithTimeout(context.Background(), catchUpWait)
+	defer cancel()
+	if err := s.reloadKeys(ctx); err != nil {
+		s.cfg.Log.Warn("signing keys not read again; going on with those in memory", "error", err)
 	}
-	if wanted != nil {
-		return wanted, nil
-	}
-	key := make([]byte, 32)
-	rand.Read(key) // never fails, it ends the program
-	sealed, err := s.keys.boxes[0].Encrypt(key, secretPlace(name))
-	if err != nil {
-		return nil, err
-	}
-	return key, s.q.InsertSecretSystem(ctx, tx, name, sealed)
 }

@@ -352,6 +352,154 @@ func TestTheOnlyKeyThatCanSignIsNotRetired(t *testing.T) {
 	}
 }
 
+func TestARevokedKeyIsVoidAtOnceAndForGood(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	a, b := c.start(), c.start()
+	token, first := c.sign(a)
+	c.accepts(token, first, a, b)
+	for _, unknown := range []string{"key_unknown", ""} {
+		if _, _, err := a.RevokeKey(t.Context(), unknown); !errors.Is(err, errNoSuchKey) {
+			t.Errorf("%q: %v", unknown, err)
+		}
+	}
+	k, successor, err := a.RevokeKey(t.Context(), first)
+	if err != nil || k.ID != first || k.State != KeyRevoked || k.RevokedAt == nil || successor == "" || successor == first {
+		t.Fatalf("%+v, %q, %v", k, successor, err)
+	}
+	if _, err := a.parseAccess(token); !errors.Is(err, errTokenRevoked) {
+		t.Errorf("where it was revoked: %v", err)
+	}
+	next, signer := c.sign(a)
+	if signer != successor {
+		t.Errorf("%s signs", signer)
+	}
+	c.publishes(a, successor)
+	// No notification reaches b: it looks for itself before it answers, however well it knows the token.
+	b.keyring().readAt = time.Now().Add(-time.Minute)
+	c.accepts(next, successor, b)
+	if _, err := b.parseAccess(token); !errors.Is(err, errTokenRevoked) {
+		t.Errorf("elsewhere: %v", err)
+	}
+	c.publishes(b, successor)
+
+	// It stays void: for those who try to bring it back, and after a restart.
+	for what, act := range map[string]func() (KeyInfo, error){
+		"revoke":   func() (KeyInfo, error) { k, _, err := b.RevokeKey(t.Context(), first); return k, err },
+		"retire":   func() (KeyInfo, error) { return b.RetireKey(t.Context(), first) },
+		"activate": func() (KeyInfo, error) { return b.ActivateKey(t.Context(), first) },
+	} {
+		if k, err := act(); (what == "activate") != errors.Is(err, errVoidKey) || what != "activate" && (err != nil || k.State != KeyRevoked) {
+			t.Errorf("%s: %+v, %v", what, k, err)
+		}
+	}
+	d := c.start()
+	if _, err := d.parseAccess(token); !errors.Is(err, errTokenRevoked) {
+		t.Errorf("after a restart: %v", err)
+	}
+	c.accepts(next, successor, d)
+	if got := c.states(d); len(got) != 2 || got[first] != KeyRevoked || got[successor] != KeySigning {
+		t.Errorf("%v", got)
+	}
+	// When no token of it can be alive any more, it is a stranger.
+	c.clock.advance(25 * time.Hour)
+	c.reload(d)
+	if _, err := d.parseAccess(token); !errors.Is(err, errForeignToken) {
+		t.Errorf("a day later: %v", err)
+	}
+	if got := c.text(`SELECT string_agg(action || ' ' || (meta::json ->> 'kid') || ' ' || (meta::json ->> 'successor'), ', ') FROM audit WHERE action = 'key_revoked'`); got != "key_revoked "+first+" "+successor {
+		t.Errorf("audit: %s", got)
+	}
+}
+
+func TestRevokingAKeyThatDoesNotSign(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	a := c.start()
+	_, first := c.sign(a)
+	spare := c.key(a.GenerateKey(t.Context(), false))
+	if _, successor, err := a.RevokeKey(t.Context(), spare.ID); err != nil || successor != "" {
+		t.Errorf("a spare one: %q, %v", successor, err)
+	}
+	// The one that was to sign next has a successor that takes its turn, so that there is always one that signs.
+	next := c.key(a.RotateKeys(t.Context(), false))
+	_, successor, err := a.RevokeKey(t.Context(), next.ID)
+	if err != nil || successor == "" {
+		t.Fatalf("the next one: %q, %v", successor, err)
+	}
+	if _, signer := c.sign(a); signer != first {
+		t.Errorf("%s signs", signer)
+	}
+	c.clock.advance(publishDelay + time.Second)
+	if _, signer := c.sign(a); signer != successor {
+		t.Errorf("%s signs in the end", signer)
+	}
+	if got := c.states(a); got[first] != KeyRetired || got[spare.ID] != KeyRevoked || got[next.ID] != KeyRevoked || got[successor] != KeySigning {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestARetiredKeyOutlastsTheLongestTokensOfItsTime: lives that became shorter since do not count.
+func TestARetiredKeyOutlastsTheLongestTokensOfItsTime(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t)
+	ctx := t.Context()
+	long, short := int32(7200), int32(60)
+	ttl := func(s *Service, v *int32) {
+		t.Helper()
+		if _, err := s.ChangeApp(ctx, "shop", AppChange{AccessTTL: Set(v)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stays := func(s *Service, kid string, want time.Duration) {
+		t.Helper()
+		keys, err := s.Keys(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range keys {
+			if k.ID == kid {
+				if got := time.Time(*k.PublishedUntil).Sub(time.Time(*k.RetiredAt)); got != want+drainMargin {
+					t.Errorf("stays for %s, want %s", got-drainMargin, want)
+				}
+			}
+		}
+	}
+	a := c.start()
+	if _, err := a.AddApp(ctx, "shop", AppChange{}); err != nil {
+		t.Fatal(err)
+	}
+	ttl(a, &long)
+	_, first := c.sign(a)
+	ttl(a, &short) // before the rotation
+	second := c.key(a.RotateKeys(ctx, false))
+	stays(a, first, 2*time.Hour)
+	c.clock.advance(publishDelay)
+	third := c.key(a.RotateKeys(ctx, false))
+	stays(a, second.ID, 15*time.Minute) // the server's own
+	// What a server with longer lives has issued counts after it went, too.
+	d := c.start(func(cfg *Config) { cfg.AccessTTL = time.Hour })
+	stays(d, first, 2*time.Hour)
+	b := c.start()
+	c.clock.advance(publishDelay)
+	c.key(b.RotateKeys(ctx, false))
+	stays(b, third.ID, time.Hour)
+	// Readings for daily work see it for as long.
+	c.clock.advance(time.Hour)
+	c.reload(b)
+	if !slices.Contains(c.published(b), third.ID) || !slices.Contains(c.published(b), first) {
+		t.Errorf("publishes %v", c.published(b))
+	}
+	// An app that is gone has had its tokens.
+	ttl(b, &long)
+	_, fourth := c.sign(b)
+	if err := b.DeleteApp(ctx, "shop"); err != nil {
+		t.Fatal(err)
+	}
+	c.key(b.RotateKeys(ctx, false))
+	stays(b, fourth, 2*time.Hour)
+}
+
 func TestActsOnKeysAreAudited(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
@@ -695,12 +843,16 @@ func TestKeySchedules(t *testing.T) {
 		pause := rapid.OneOf(rapid.Int64Range(0, int64(3*time.Second)), rapid.Int64Range(0, int64(90*time.Second)), rapid.Int64Range(0, int64(40*time.Minute)))
 		now := start
 		history := []snapshot{{now, schedule{{kid: "key_0", created: now, signsFrom: now}}}}
+		sudden, void := map[string]time.Time{}, map[string]bool{} // successors of revoked keys, and these
 		for n := range rapid.IntRange(1, 12).Draw(t, "acts") {
 			now = now.Add(time.Duration(pause.Draw(t, "pause")))
 			s := history[len(history)-1].schedule
 			kid, some := fmt.Sprintf("key_%d", n+1), rapid.SampledFrom(s).Draw(t, "key").kid
 			var err error
-			switch act := rapid.SampledFrom([]string{"rotate", "rotate, keep", "generate", "generate, activate", "retire", "activate"}).Draw(t, "act"); act {
+			switch act := rapid.SampledFrom([]string{"rotate", "rotate, keep", "generate", "generate, activate", "retire", "activate", "revoke"}).Draw(t, "act"); act {
+			case "revoke":
+				s, err = s.revoke(now, some, kid)
+				sudden[kid], void[some] = now, true
 			case "retire":
 				s, err = s.retire(now, some)
 			case "activate":
@@ -710,7 +862,7 @@ func TestKeySchedules(t *testing.T) {
 			default:
 				s = s.rotate(now, kid, act != "rotate")
 			}
-			if err != nil && !errors.Is(err, errOnlyKey) {
+			if err != nil && !errors.Is(err, errOnlyKey) && !errors.Is(err, errVoidKey) {
 				t.Fatal(err)
 			}
 			if err == nil {
@@ -746,6 +898,9 @@ func TestKeySchedules(t *testing.T) {
 			}
 			checked := at.Add(time.Duration(age.Draw(t, "age")))
 			known := view(checked)
+			if made, ok := sudden[signing[i].kid]; void[signing[i].kid] || ok && checked.Before(made.Add(publishDelay)) {
+				continue // void means void, and who follows begins before all have heard
+			}
 			if j := known.find(signing[i].kid); j < 0 || !known[j].publishedAt(checked, drain) {
 				t.Fatalf("%s signs at %s and is not published at %s", signing[i].kid, at, checked)
 			}

@@ -96,12 +96,13 @@ func (s *Service) mailData(ctx context.Context, a app, row authdb.TakeMailSystem
 	}
 	data := mail.Data{AppName: s.appName(a), AppURL: a.baseURL, Email: row.Recipient, IP: facts.IP, UserAgent: facts.UserAgent, NewEmail: facts.NewEmail,
 		When: s.cfg.Now().UTC().Format(time.RFC1123)}
+	addNoticeFacts(&data, row.Data)
 	var path, kind string
 	switch mail.Kind(row.Kind) {
 	case mail.VerifyEmail:
-		path, kind, data.ExpiresIn = "/auth/verify-email", typeVerification, s.cfg.VerificationTTL
+		path, kind, data.ExpiresIn = verifyPath, typeVerification, s.cfg.VerificationTTL
 	case mail.ResetPassword:
-		path, kind, data.ExpiresIn = "/auth/reset-password", typeReset, s.cfg.ResetTTL
+		path, kind, data.ExpiresIn = resetPath, typeReset, s.cfg.ResetTTL
 	default:
 		return data, nil
 	}
@@ -111,7 +112,7 @@ func (s *Service) mailData(ctx context.Context, a app, row authdb.TakeMailSystem
 		if err != nil {
 			return err
 		}
-		if u.Email != row.Recipient || u.Status != "active" {
+		if u.Email != row.Recipient || u.Status != "active" || kind == typeReset && u.Elsewhere {
 			return pgx.ErrNoRows
 		}
 		return s.q.IssueEmailToken(ctx, tx, authdb.IssueEmailTokenParams{AppID: a.id, UserID: row.UserID, Type: kind, TokenHash: hash, Email: row.Recipient,

@@ -54,11 +54,22 @@ func (s *Service) HasServiceKey(r *http.Request) bool {
 	return key != "" && s.serviceKey(key) == nil
 }
 
-// TokenUser is the user a request's access token is for, by its signature alone, or "". For counting, not for admitting.
+// TokenUser is the user a request's token is for, by its signature alone, or "". For counting, not for admitting. Whom a
+// token of another issuer stands for may not be known yet; it then counts for its issuer and subject.
 func (s *Service) TokenUser(r *http.Request) string {
 	token, err := bearer(r.Header.Get("Authorization"))
 	if err != nil {
 		return ""
+	}
+	if !s.ours(token) {
+		t, err := s.cfg.Foreign.VerifyAtOnce(token)
+		if err != nil {
+			return ""
+		}
+		if k, ok := s.identities.known.Peek(who{t.App, t.Issuer, t.Subject}); ok {
+			return k.user.ID.String()
+		}
+		return t.Issuer + " " + t.Subject
 	}
 	c, err := s.parseAccess(token)
 	if err != nil {

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"embed"
 	"html/template"
+	"math"
 	"net/http"
+	"strconv"
+	"time"
 
 	"turkey/internal/fault"
 )
@@ -25,6 +28,12 @@ type page struct {
 	status               int
 }
 
+// The pages' addresses, which the links of mails name.
+const (
+	verifyPath = "/auth/verify-email"
+	resetPath  = "/auth/reset-password"
+)
+
 // Router is where plain handlers are mounted.
 type Router interface {
 	Handle(pattern string, h http.Handler)
@@ -32,16 +41,16 @@ type Router interface {
 
 // MountPages adds the pages of mails' links.
 func (s *Service) MountPages(r Router) {
-	verify := page{Title: "Verify your e-mail address", Text: "Press the button to verify your address.", Action: "/auth/verify-email", Button: "Verify my address"}
-	reset := page{Title: "Choose a new password", Action: "/auth/reset-password", Button: "Set the password", AsksPassword: true}
-	r.Handle("GET /auth/verify-email", ask(verify))
-	r.Handle("GET /auth/reset-password", ask(reset))
-	r.Handle("POST /auth/verify-email", s.submit(verify, page{Title: "Address verified", Text: "Thank you. You can close this page."},
+	verify := page{Title: "Verify your e-mail address", Text: "Press the button to verify your address.", Action: verifyPath, Button: "Verify my address"}
+	reset := page{Title: "Choose a new password", Action: resetPath, Button: "Set the password", AsksPassword: true}
+	r.Handle("GET "+verifyPath, ask(verify))
+	r.Handle("GET "+resetPath, ask(reset))
+	r.Handle("POST "+verifyPath, s.submit(verify, page{Title: "Address verified", Text: "Thank you. You can close this page."},
 		func(r *http.Request) error {
 			_, err := s.verifyEmail(r.Context(), r.PostForm.Get("token"))
 			return err
 		}))
-	r.Handle("POST /auth/reset-password", s.submit(reset, page{Title: "Password changed", Text: "Sign in with your new password. All devices were signed out."},
+	r.Handle("POST "+resetPath, s.submit(reset, page{Title: "Password changed", Text: "Sign in with your new password. All devices were signed out."},
 		func(r *http.Request) error {
 			password := r.PostForm.Get("newPassword")
 			if broken := checkAnyPassword("newPassword", password); len(broken) > 0 {
@@ -52,6 +61,36 @@ func (s *Service) MountPages(r Router) {
 	r.Handle("GET /auth/style.css", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFileFS(w, r, pageFiles, "pages/style.css")
 	}))
+}
+
+// PageErrors is how requests are refused before they reach their handler: those for pages with a page, all others by next.
+func PageErrors(next func(http.ResponseWriter, *http.Request, error)) func(http.ResponseWriter, *http.Request, error) {
+	return func(w http.ResponseWriter, r *http.Request, err error) {
+		f, ok := fault.From(err)
+		if !ok || r.URL.Path != verifyPath && r.URL.Path != resetPath {
+			next(w, r, err)
+			return
+		}
+		p := page{Title: "Please try again later", Problem: "That did not work just now. Please try again in a moment.", status: http.StatusServiceUnavailable}
+		wait := max(f.RetryAfter, time.Second)
+		if f.Kind == fault.Limited {
+			p.Problem, p.status = "There were too many attempts from your network. Please go back and try again "+in(wait)+".", http.StatusTooManyRequests
+		}
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		show(w, p)
+	}
+}
+
+// in says to a person when a time from now is, not too early.
+func in(wait time.Duration) string {
+	switch minutes := int(math.Ceil(wait.Minutes())); {
+	case wait <= 10*time.Second:
+		return "in a few seconds"
+	case minutes == 1:
+		return "in a minute"
+	default:
+		return "in " + strconv.Itoa(minutes) + " minutes"
+	}
 }
 
 // ask shows the form with the token of the link in it.

@@ -64,8 +64,8 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 }
 
 // verify compares a password with a PHC string. No hash, for a user who does not exist, or an unusable marker in its
-// place costs the same and never matches.
-func (h *hasher) verify(ctx context.Context, password, stored string) (ok, legacy bool, err error) {
+// place costs the same and never matches. outdated is a match that new hashes would not look like.
+func (h *hasher) verify(ctx context.Context, password, stored string) (ok, outdated bool, err error) {
 	if strings.HasPrefix(stored, "$2") {
 		ok, err = h.verifyLegacy(ctx, password, stored)
 		return ok, ok, err
@@ -79,7 +79,8 @@ func (h *hasher) verify(ctx context.Context, password, stored string) (ok, legac
 	err = h.run(ctx, func() {
 		sum = argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, uint32(len(p.sum))) // 16 to 64 bytes
 	})
-	return err == nil && exists && subtle.ConstantTimeCompare(sum, p.sum) == 1, false, err
+	ok = err == nil && exists && subtle.ConstantTimeCompare(sum, p.sum) == 1
+	return ok, ok && !p.current(), err
 }
 
 func (h *hasher) run(ctx context.Context, work func()) error {
@@ -104,6 +105,11 @@ type phc struct {
 	memory, time uint32
 	threads      uint8
 	salt, sum    []byte
+}
+
+// current tells whether new hashes are made with these parameters.
+func (p phc) current() bool {
+	return p.memory == argonMemory && p.time == argonTime && p.threads == argonThreads && len(p.salt) == argonSaltLen && len(p.sum) == argonKeyLen
 }
 
 func encodeHash(salt, sum []byte) string {

@@ -2,12 +2,15 @@ package auth
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 
 	"turkey/internal/fault"
@@ -285,4 +288,33 @@ func FuzzDecodeHash(f *testing.F) {
 			t.Errorf("%q would cost %+v", s, p)
 		}
 	})
+}
+
+// A hash of other parameters is verified with its own, and told to be out of date when the password was right.
+func TestHashesOfOtherParametersAreOutdated(t *testing.T) {
+	t.Parallel()
+	h := newHasher(1)
+	salt := []byte("0123456789abcdef")
+	made := func(memory, passes uint32, lanes uint8, salt []byte, length uint32) string {
+		return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", memory, passes, lanes, base64.RawStdEncoding.EncodeToString(salt),
+			base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte("Passw0rd!"), salt, passes, memory, lanes, length)))
+	}
+	for _, c := range []struct {
+		what, stored string
+		outdated     bool
+	}{
+		{"today's", made(argonMemory, argonTime, argonThreads, salt, argonKeyLen), false},
+		{"less memory", made(8, argonTime, argonThreads, salt, argonKeyLen), true},
+		{"more passes", made(64, 3, argonThreads, salt, argonKeyLen), true},
+		{"more lanes", made(argonMemory, argonTime, 2, salt, argonKeyLen), true},
+		{"a shorter salt", made(argonMemory, argonTime, argonThreads, salt[:8], argonKeyLen), true},
+		{"a shorter sum", made(argonMemory, argonTime, argonThreads, salt, 16), true},
+	} {
+		if ok, outdated, err := h.verify(t.Context(), "Passw0rd!", c.stored); !ok || outdated != c.outdated || err != nil {
+			t.Errorf("%s: matches %t, outdated %t, %v", c.what, ok, outdated, err)
+		}
+		if ok, outdated, err := h.verify(t.Context(), "passw0rd!", c.stored); ok || outdated || err != nil {
+			t.Errorf("%s, wrong password: matches %t, outdated %t, %v", c.what, ok, outdated, err)
+		}
+	}
 }

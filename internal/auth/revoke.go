@@ -55,7 +55,11 @@ type Introspection struct {
 // introspect asks PostgreSQL: one statement, the truth at once. It never counts as a use of the token.
 func (s *Service) introspect(ctx context.Context, token string) (Introspection, error) {
 	var inactive Introspection
-	if session, generation, ok := s.parseRefresh(token); ok {
+	session, generation, ok, err := s.readRefresh(ctx, token)
+	if err != nil {
+		return inactive, err
+	}
+	if ok {
 		r, err := s.q.SessionState(ctx, s.cfg.DB.In(db.AppOfSession(session)), session)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows), errors.Is(err, db.ErrNoTenant):
@@ -97,7 +101,11 @@ func (s *Service) revoke(ctx context.Context, token, reason string, by revoker) 
 	if reason == "" {
 		reason = "manual_revocation"
 	}
-	if session, _, ok := s.parseRefresh(token); ok {
+	session, _, ok, err := s.readRefresh(ctx, token)
+	if err != nil {
+		return "", err
+	}
+	if ok {
 		return "Refresh", s.revokeSession(ctx, session, reason, by)
 	}
 	c, _, err := s.readAccess(token)
@@ -132,9 +140,16 @@ func (s *Service) endSession(ctx context.Context, conn db.Conn, session uuid.UUI
 	n, err := s.q.EndSession(ctx, conn, authdb.EndSessionParams{SessionID: session, UserID: user, Reason: &reason, Action: action, Actor: actor,
 		EventLife: s.eventLife(), Ip: ip, UserAgent: agent, Meta: meta(ctx)})
 	if err == nil && n > 0 {
-		s.revoked.end("session", session.String(), 0, time.Now().Add(s.eventLife()))
+		s.ended(session)
 	}
 	return n > 0, err
+}
+
+// ended makes this server know at once of sessions that it ended; the others hear of it.
+func (s *Service) ended(sessions ...uuid.UUID) {
+	for _, id := range sessions {
+		s.revoked.end("session", id.String(), 0, time.Now().Add(s.eventLife()))
+	}
 }
 
 func (s *Service) revokeAccess(ctx context.Context, c Claims, reason string, by revoker) error {

@@ -21,10 +21,11 @@ import (
 type KeyInfo struct {
 	ID             string     `json:"kid" example:"key_0123456789abcdef0123456789abcdef"`
 	Algorithm      string     `json:"alg" example:"ES256"`
-	State          KeyState   `json:"state" enum:"signing,next,verifying,published,retired,gone" doc:"signing: signs now; next: signs from signsFrom on; verifying: may sign, a newer one does; published: not marked for signing; retired: verifies until publishedUntil; gone: neither signs nor verifies"`
+	State          KeyState   `json:"state" enum:"signing,next,verifying,published,retired,gone,revoked" doc:"signing: signs now; next: signs from signsFrom on; verifying: may sign, a newer one does; published: not marked for signing; retired: verifies until publishedUntil; gone: neither signs nor verifies; revoked: void, with all it signed"`
 	CreatedAt      wire.Time  `json:"createdAt"`
 	SignsFrom      *wire.Time `json:"signsFrom,omitempty" doc:"When its turn to sign comes or came"`
 	RetiredAt      *wire.Time `json:"retiredAt,omitempty" doc:"When it ceases or ceased to sign"`
+	RevokedAt      *wire.Time `json:"revokedAt,omitempty" doc:"Since when it is void"`
 	PublishedUntil *wire.Time `json:"publishedUntil,omitempty" doc:"When a retired key leaves the key set: the last token it signed has expired then"`
 	PublicKey      string     `json:"publicKey" doc:"SubjectPublicKeyInfo in PEM"`
 }
@@ -40,13 +41,14 @@ const (
 	KeyPublished KeyState = "published" // not marked for signing
 	KeyRetired   KeyState = "retired"   // verifies until its last token has expired
 	KeyGone      KeyState = "gone"      // neither signs nor verifies
+	KeyRevoked   KeyState = "revoked"   // void, with all it signed
 )
 
 // Keys lists all keys, newest first, those that are gone included.
 func (s *Service) Keys(ctx context.Context) ([]KeyInfo, error) {
-	rows, err := s.q.KeysSystem(ctx, s.cfg.DB.In(db.System()), true, time.Time{})
+	rows, err := s.allKeys(ctx, s.cfg.DB.In(db.System()))
 	if err != nil {
-		return nil, fmt.Errorf("read signing keys: %w", err)
+		return nil, err
 	}
 	return keyInfos(rows, livesOf(rows), s.drain(rows), s.cfg.Now()), nil
 }
@@ -57,7 +59,7 @@ func keyInfos(rows []authdb.KeysSystemRow, lives schedule, drain time.Duration, 
 	for i, r := range rows {
 		k := lives[i]
 		infos[i] = KeyInfo{ID: k.kid, Algorithm: "ES256", State: k.state(i == signer, drain, now), CreatedAt: wire.Time(k.created),
-			SignsFrom: wire.TimePtr(orNil(k.signsFrom)), RetiredAt: wire.TimePtr(orNil(k.retiredAt)),
+			SignsFrom: wire.TimePtr(orNil(k.signsFrom)), RetiredAt: wire.TimePtr(orNil(k.retiredAt)), RevokedAt: wire.TimePtr(orNil(k.revokedAt)),
 			PublishedUntil: wire.TimePtr(orNil(k.leaves(drain))), PublicKey: r.PublicPem}
 	}
 	return infos
@@ -67,6 +69,8 @@ func (k keyLife) state(signs bool, drain time.Duration, now time.Time) KeyState 
 	switch {
 	case signs:
 		return KeySigning
+	case k.revoked():
+		return KeyRevoked
 	case !k.publishedAt(now, drain):
 		return KeyGone
 	case !k.active():
@@ -107,6 +111,21 @@ func (s *Service) ActivateKey(ctx context.Context, kid string) (KeyInfo, error) 
 	return s.reschedule(ctx, "key_activated", kid, nil, func(all schedule, now time.Time) (schedule, error) { return all.activate(now, kid) })
 }
 
+// RevokeKey voids a key that others may have: it leaves the key set, and every token it signed is refused on every server
+// within a second. If it was the one that signs, a new key signs from this moment on, which verifiers meet before they can
+// have read it. Sessions go on: they refresh. successor is the new key that takes its place, if one has to.
+func (s *Service) RevokeKey(ctx context.Context, kid string) (info KeyInfo, successor string, err error) {
+	made, facts := newKid(), map[string]any{}
+	info, err = s.reschedule(ctx, "key_revoked", kid, facts, func(all schedule, now time.Time) (schedule, error) {
+		next, err := all.revoke(now, kid, made)
+		if len(next) > len(all) {
+			successor, facts["successor"] = made, made
+		}
+		return next, err
+	})
+	return info, successor, err
+}
+
 // reschedule changes the lives of keys as plan says, and records that; one at a time, on all servers. What changes nothing
 // is not recorded. It returns the key that it is about.
 func (s *Service) reschedule(ctx context.Context, action, kid string, facts map[string]any,
@@ -121,9 +140,9 @@ func (s *Service) reschedule(ctx context.Context, action, kid string, facts map[
 		if err != nil {
 			return err
 		}
-		rows, err := s.q.KeysSystem(ctx, tx, true, time.Time{})
+		rows, err := s.allKeys(ctx, tx)
 		if err != nil {
-			return fmt.Errorf("read signing keys: %w", err)
+			return err
 		}
 		before := livesOf(rows)
 		after, err := plan(before, now)
@@ -137,8 +156,8 @@ func (s *Service) reschedule(ctx context.Context, action, kid string, facts map[
 			if err := s.auditKey(ctx, tx, action, after[after.find(kid)], facts); err != nil {
 				return err
 			}
-			if rows, err = s.q.KeysSystem(ctx, tx, true, time.Time{}); err != nil {
-				return fmt.Errorf("read signing keys: %w", err)
+			if rows, err = s.allKeys(ctx, tx); err != nil {
+				return err
 			}
 		}
 		all := keyInfos(rows, livesOf(rows), s.drain(rows), now)
@@ -149,6 +168,7 @@ func (s *Service) reschedule(ctx context.Context, action, kid string, facts map[
 		return KeyInfo{}, err
 	}
 	if err := s.reloadKeys(ctx); err != nil { // it is done all the same; the next reading will tell
+		s.keys.missed.Store(true)
 		s.cfg.Log.WarnContext(ctx, "signing keys could not be read again; going on with those in memory", "error", err)
 	}
 	return info, nil
@@ -175,6 +195,7 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, before, after schedule) 
 		Kid       string     `json:"kid"`
 		SignsFrom *time.Time `json:"signs_from"`
 		RetiredAt *time.Time `json:"retired_at"`
+		RevokedAt *time.Time `json:"revoked_at"`
 	}
 	var lives []changed
 	for i, k := range after {
@@ -186,9 +207,13 @@ func (s *Service) store(ctx context.Context, tx pgx.Tx, before, after schedule) 
 			if err := s.q.InsertKeySystem(ctx, tx, row); err != nil {
 				return fmt.Errorf("store signing key: %w", err)
 			}
-		} else if k != before[i] {
-			lives = append(lives, changed{k.kid, orNil(k.signsFrom), orNil(k.retiredAt)})
+			if k.active() {
+				continue
+			}
+		} else if k == before[i] {
+			continue
 		}
+		lives = append(lives, changed{k.kid, orNil(k.signsFrom), orNil(k.retiredAt), orNil(k.revokedAt)})
 	}
 	if len(lives) == 0 {
 		return nil

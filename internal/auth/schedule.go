@@ -13,27 +13,37 @@ import (
 // notification, and every 30 s if none came through.
 const publishDelay = 60 * time.Second
 
+// drainMargin is how much longer than its tokens a retired key stays.
+const drainMargin = publishDelay + leeway
+
 // keyLife is what happens to a key, and when. A zero time is never.
 type keyLife struct {
 	kid       string
 	created   time.Time
-	signsFrom time.Time // never: published, not marked for signing
-	retiredAt time.Time // signs until then; never: active
+	signsFrom time.Time     // never: published, not marked for signing
+	retiredAt time.Time     // signs until then; never: active
+	revokedAt time.Time     // void, whatever the other times say; never: not revoked
+	tokens    time.Duration // the longest life of those it signed, as far as it is known
 }
 
-func (k keyLife) active() bool { return k.retiredAt.IsZero() }
-func (k keyLife) marked() bool { return !k.signsFrom.IsZero() }
+func (k keyLife) active() bool  { return k.retiredAt.IsZero() }
+func (k keyLife) marked() bool  { return !k.signsFrom.IsZero() }
+func (k keyLife) revoked() bool { return !k.revokedAt.IsZero() }
 
-// leaves is when the last token that a retired key signed has expired.
+// leaves is when the last token that a retired key signed has expired. drain is what is long enough for tokens of now; those
+// of the key's own time may have lived longer. A revoked key has left.
 func (k keyLife) leaves(drain time.Duration) time.Time {
-	if k.active() {
+	switch {
+	case k.revoked():
+		return k.revokedAt
+	case k.active():
 		return time.Time{}
 	}
-	return k.retiredAt.Add(drain)
+	return k.retiredAt.Add(max(drain, k.tokens+drainMargin))
 }
 
 func (k keyLife) publishedAt(t time.Time, drain time.Duration) bool {
-	return k.active() || t.Before(k.leaves(drain))
+	return !k.revoked() && (k.active() || t.Before(k.leaves(drain)))
 }
 
 // compare puts the key whose turn to sign comes later last; those without a turn come first.
@@ -44,7 +54,8 @@ func (k keyLife) compare(o keyLife) int {
 // schedule is the lives of all keys. Its methods return a new one.
 //
 // Invariants, once there is a key that may sign: at every later time one key signs, each server that has read the keys
-// within publishDelay has published it already, and its tokens verify everywhere until they expire.
+// within publishDelay has published it already, and its tokens verify everywhere until they expire. A revocation ends that
+// for the key it is about, and its successor signs before every server has heard of it.
 type schedule []keyLife
 
 // signerAt is the index of the key that signs at t: of those marked and not retired by then, the one whose turn came
@@ -54,7 +65,7 @@ func (s schedule) signerAt(t time.Time) int {
 	last, next := -1, -1
 	for i, k := range s {
 		switch {
-		case !k.marked() || !k.active() && !t.Before(k.retiredAt):
+		case !k.marked() || k.revoked() || !k.active() && !t.Before(k.retiredAt):
 		case !k.signsFrom.After(t):
 			if last < 0 || k.compare(s[last]) > 0 {
 				last = i
@@ -129,6 +140,7 @@ func (s schedule) rotate(now time.Time, kid string, keepOld bool) schedule {
 var (
 	errNoSuchKey = fault.New(fault.NotFound, "not_found", "Key not found")
 	errOnlyKey   = fault.New(fault.Conflict, "conflict", "This is the only key that can sign. Rotate the keys instead: that retires it when its successor signs.")
+	errVoidKey   = fault.New(fault.Conflict, "key_revoked", "The key was revoked: it does not come back. Rotate the keys instead.")
 )
 
 // retire ends a key as soon as another can sign in its place.
@@ -166,6 +178,9 @@ func (s schedule) activate(now time.Time, kid string) (schedule, error) {
 	if i < 0 {
 		return nil, errNoSuchKey
 	}
+	if s[i].revoked() {
+		return nil, errVoidKey
+	}
 	next := slices.Clone(s)
 	next[i].retiredAt = time.Time{}
 	if s.signerAt(now) != i && !s[i].signsFrom.After(now) {
@@ -178,6 +193,33 @@ func (s schedule) activate(now time.Time, kid string) (schedule, error) {
 		if j != i && k.signsFrom.After(now) && k.compare(next[i]) > 0 {
 			next[j].signsFrom = time.Time{}
 		}
+	}
+	return next, nil
+}
+
+// revoke voids a key at this moment, with every token it signed. If it signs, or is to, a new key takes its place: from now
+// on, or when its turn would have come.
+func (s schedule) revoke(now time.Time, kid, successor string) (schedule, error) {
+	i := s.find(kid)
+	if i < 0 {
+		return nil, errNoSuchKey
+	}
+	if s[i].revoked() {
+		return s, nil
+	}
+	old := s[i]
+	next := slices.Clone(s)
+	next[i].revokedAt = now
+	if old.active() || old.retiredAt.After(now) {
+		next[i].retiredAt = now
+	}
+	heir := keyLife{kid: successor, created: now, signsFrom: old.signsFrom, retiredAt: old.retiredAt}
+	switch signer := s.signerAt(now); {
+	case signer == i || signer < 0:
+		heir.signsFrom = now
+		return append(next, heir), nil
+	case old.signsFrom.After(now) && (old.active() || old.retiredAt.After(old.signsFrom)):
+		return append(next, heir), nil
 	}
 	return next, nil
 }

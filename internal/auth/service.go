@@ -11,6 +11,7 @@ import (
 	"turkey/internal/auth/authdb"
 	"turkey/internal/db"
 	"turkey/internal/mail"
+	"turkey/internal/oidc"
 	"turkey/internal/queue"
 )
 
@@ -25,9 +26,11 @@ type Config struct {
 	Lockout   Lockout             // nil: guessing is not bounded (tests)
 	Purgers   map[string]Purger   // further tables for the cleanup job
 	Exporters map[string]Exporter // what other parts of the server add to a user's export
+	Foreign   *oidc.Issuers       // whose tokens are taken under /api besides our own; nil: nobody's
 
 	Secret         []byte // JWT_SECRET: seals signing keys and the refresh key at rest, never signs
 	PreviousSecret []byte // JWT_SECRET_PREVIOUS: opens what was sealed before the secret was changed
+	SecretFile     string // where runs without JWT_SECRET keep theirs, if one did; for the error of a secret that does not fit
 	ServiceKey     []byte // TURKEY_SERVICE_API_KEY of backend services; empty: none
 	Issuer         string // `iss`, byte for byte the baseUrl of the SDKs
 	PublicURL      string // base of links in mails, unless the app has its own
@@ -53,26 +56,34 @@ type Config struct {
 
 // Service is the auth half.
 type Service struct {
-	cfg     Config
-	q       *authdb.Queries
-	keys    keyStore
-	mac     []byte // refresh token MAC key
-	hasher  *hasher
-	seen    *lru.Cache[[32]byte, authenticToken] // tokens whose signature was checked
-	apps    appCache
-	origins origins
-	revoked *revocations
+	cfg        Config
+	q          *authdb.Queries
+	keys       keyStore
+	mac        []byte // refresh token MAC key
+	deviceKey  []byte // device cookie MAC key
+	hasher     *hasher
+	seen       *lru.Cache[[32]byte, authenticToken] // tokens whose signature was checked
+	apps       appCache
+	origins    origins
+	revoked    *revocations
+	identities *identities
+	then       middleware // after authentication; nil: nothing
 }
 
 // New loads the keys, or makes them on the first start, and registers the configured apps. A stored key that the
 // secret does not open is an error: a new one in its place would end every session without a word.
 func New(ctx context.Context, cfg Config) (*Service, error) {
-	s := &Service{cfg: cfg, q: authdb.New(), hasher: newHasher(runtime.GOMAXPROCS(0)), revoked: newRevocations(), seen: newSeen()}
+	s := &Service{cfg: cfg, q: authdb.New(), hasher: newHasher(runtime.GOMAXPROCS(0)), revoked: newRevocations(), seen: newSeen(), identities: newIdentities()}
 	if err := s.loadKeys(ctx); err != nil {
 		return nil, err
 	}
 	for _, app := range append([]string{cfg.DefaultApp}, cfg.Apps...) {
 		if err := s.CreateApp(ctx, app, app); err != nil {
+			return nil, err
+		}
+	}
+	for _, app := range cfg.Foreign.Apps() {
+		if err := s.ensureForeignApp(ctx, app); err != nil {
 			return nil, err
 		}
 	}

@@ -57,208 +57,28 @@ func meta(ctx context.Context) *string {
 	return &m
 }
 
-// register makes a user and, unless the address has to be verified first, a session; tokens is nil then. Of parallel
-// calls for one address one wins; the others get user_exists, or with silent registration the same answer.
-func (s *Service) register(ctx context.Context, a app, email, password, role string) (p person, tokens *Tokens, err error) {
-	if role != "user" && !s.cfg.AllowRole {
-		return p, nil, errRole
-	}
-	if !a.registrationOpen {
-		return p, nil, errClosed
-	}
-	if broken := a.policy.check("password", password); len(broken) > 0 {
-		return p, nil, invalidRequest.WithFields(broken...)
-	}
-	hash, err := s.hasher.hash(ctx, password)
-	if err != nil {
-		return p, nil, err
-	}
-	if p.id, err = uuid.NewV7(); err != nil {
-		return p, nil, err
-	}
-	p.email, p.role = email, role
-	session, expires, absolute, err := s.newSession(a)
-	if err != nil {
-		return p, nil, err
-	}
-	signIn := !a.verificationRequired && !a.silentRegistration
-	ip, agent := audit.Origin(ctx)
-	err = s.cfg.DB.Tx(ctx, db.App(a.id), func(tx pgx.Tx) error {
-		row, err := s.q.CreateUser(ctx, tx, authdb.CreateUserParams{
-			ID: p.id, AppID: a.id, Email: email, PasswordHash: hash, Role: role, WithSession: signIn,
-			SessionID: session, ExpiresAt: expires, AbsoluteExpiresAt: absolute, Ip: ip, UserAgent: agent, Meta: meta(ctx),
-		})
-		if err != nil {
-			return err
-		}
-		p.tokenVersion = row.TokenVersion
-		return s.enqueueMail(ctx, tx, row.MailID)
-	})
-	switch {
-	case db.IsUnique(err, "users_email_app_idx") && a.silentRegistration:
-		return p, nil, nil
-	case db.IsUnique(err, "users_email_app_idx"):
-		return p, nil, errUserExists
-	case err != nil || !signIn:
-		return p, nil, err
-	}
-	t, err := s.tokens(p, a, session, 0)
-	return p, &t, err
-}
-
-// EnsureUser makes a user if the app has none with this e-mail.
-func (s *Service) EnsureUser(ctx context.Context, appID, email, password string) error {
-	if err := s.CreateApp(ctx, appID, appID); err != nil {
-		return err
-	}
-	a, err := s.knownApp(ctx, appID)
-	if err != nil {
-		return err
-	}
-	_, err = s.q.UserByEmail(ctx, s.cfg.DB.In(db.App(appID)), appID, email)
-	if errors.Is(err, pgx.ErrNoRows) {
-		_, _, err = s.register(ctx, a, email, password, "user")
-	}
-	if errors.Is(err, errUserExists) { // another server was faster
-		return nil
-	}
-	return err
-}
-
-// Attempt is one guess at a password, which the lockout counts.
-type Attempt interface {
-	Failed(ctx context.Context) error
-	Locked() time.Duration // after Failed: for how long this failure locks its client out
-	Succeeded(ctx context.Context) error
-	Done(ctx context.Context) // neither: the guess was not judged
-}
-
-// Lockout bounds the guesses at an account. Begin's error is the answer to give instead of judging the guess.
-type Lockout interface {
-	Begin(ctx context.Context, app, email, ip string) (Attempt, error)
-}
-
-type unbounded struct{}
-
-func (unbounded) Failed(context.Context) error    { return nil }
-func (unbounded) Locked() time.Duration           { return 0 }
-func (unbounded) Succeeded(context.Context) error { return nil }
-func (unbounded) Done(context.Context)            {}
-
-func (s *Service) begin(ctx context.Context, app, email string) (Attempt, error) {
-	if s.cfg.Lockout == nil {
-		return unbounded{}, nil
-	}
-	return s.cfg.Lockout.Begin(ctx, app, email, caller.RequestFrom(ctx).IP)
-}
-
-// login checks a password and opens a session. Unknown, wrong and unusable all cost one hash and get one answer; that
-// an account is suspended or unverified is told only to its owner.
-func (s *Service) login(ctx context.Context, a app, email, password string) (person, Tokens, error) {
-	var none person
-	attempt, err := s.begin(ctx, a.id, email)
-	if err != nil {
-		return none, Tokens{}, err
-	}
-	conn := s.cfg.DB.In(db.App(a.id))
-	u, err := s.q.UserForLogin(ctx, conn, a.id, email)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		attempt.Done(ctx)
-		return none, Tokens{}, err
-	}
-	ok, legacy, err := s.hasher.verify(ctx, password, u.PasswordHash)
-	if err != nil {
-		attempt.Done(ctx)
-		return none, Tokens{}, err
-	}
-	if !ok || u.Status == "deleted" {
-		return none, Tokens{}, errors.Join(errCredentials, attempt.Failed(ctx), s.refused(ctx, conn, a.id, u.ID, "login_failed"), s.lockedOut(ctx, conn, a.id, u.ID, attempt))
-	}
-	if err := attempt.Succeeded(ctx); err != nil {
-		return none, Tokens{}, err
-	}
-	switch {
-	case u.Status != "active":
-		return none, Tokens{}, errors.Join(errSuspended, s.refused(ctx, conn, a.id, u.ID, "login_failed"))
-	case a.verificationRequired && !u.EmailVerified:
-		return none, Tokens{}, errors.Join(errUnverified, s.refused(ctx, conn, a.id, u.ID, "login_failed"))
-	}
-	if legacy {
-		s.upgrade(ctx, conn, a.id, u.ID, password, u.PasswordHash)
-	}
-	return s.open(ctx, conn, a, person{id: u.ID, email: u.Email, role: u.Role, tokenVersion: u.TokenVersion})
-}
-
-// open makes the session of a user whose password was right.
-func (s *Service) open(ctx context.Context, conn db.Conn, a app, p person) (person, Tokens, error) {
-	session, expires, absolute, err := s.newSession(a)
-	if err != nil {
-		return p, Tokens{}, err
-	}
-	ip, agent := audit.Origin(ctx)
-	opened, err := s.q.OpenSession(ctx, conn, authdb.OpenSessionParams{
-		AppID: a.id, UserID: p.id, TokenVersion: p.tokenVersion, SessionID: session, ExpiresAt: expires,
-		AbsoluteExpiresAt: absolute, Ip: ip, UserAgent: agent, Meta: meta(ctx),
-	})
-	switch {
-	case db.IsForeignKey(err), err == nil && opened == 0: // the account was deleted, suspended or changed while the password was being checked
-		return p, Tokens{}, errCredentials
-	case err != nil:
-		return p, Tokens{}, err
-	}
-	t, err := s.tokens(p, a, session, 0)
-	return p, t, err
-}
-
-// lockedOut writes down that a failure locked its client out of the account.
-func (s *Service) lockedOut(ctx context.Context, conn db.Conn, app string, user uuid.UUID, failed Attempt) error {
-	if failed.Locked() <= 0 {
-		return nil
-	}
-	return s.refused(ctx, conn, app, user, "account_locked")
-}
-
-// refused writes down a guess that did not succeed.
-func (s *Service) refused(ctx context.Context, conn db.Conn, app string, user uuid.UUID, action string) error {
-	ip, agent := audit.Origin(ctx)
-	row := authdb.WriteAuditParams{AppID: app, Action: action, Ip: ip, UserAgent: agent, Meta: meta(ctx)}
-	if user != uuid.Nil {
-		row.UserID = &user
-	}
-	return s.q.WriteAudit(ctx, conn, row)
-}
-
-// upgrade stores a password that came with an import under today's algorithm. Failing costs nothing: the next login
-// tries again.
-func (s *Service) upgrade(ctx context.Context, conn db.Conn, app string, user uuid.UUID, password, old string) {
-	hash, err := s.hasher.hash(ctx, password)
-	if err == nil {
-		err = s.q.UpgradePassword(ctx, conn, authdb.UpgradePasswordParams{NewHash: hash, OldHash: old, AppID: app, UserID: user})
-	}
-	if err != nil {
-		s.cfg.Log.WarnContext(ctx, "imported password not upgraded; the next login tries again", "user", user, "error", err)
-	}
-}
-
 // refresh rotates a session in one statement (RotateSession says how).
 func (s *Service) refresh(ctx context.Context, a app, token string) (Tokens, error) {
-	session, generation, ok := s.parseRefresh(token)
+	session, generation, ok, err := s.readRefresh(ctx, token)
+	if err != nil {
+		return Tokens{}, err
+	}
 	if !ok {
 		return Tokens{}, errInvalidGrant
 	}
 	ip, agent := audit.Origin(ctx)
 	r, err := s.q.RotateSession(ctx, s.cfg.DB.In(db.App(a.id)), authdb.RotateSessionParams{
-		SessionID: session, Generation: generation, Lifetime: a.refreshTTL, Grace: a.refreshGrace, EventLife: s.eventLife(),
+		SessionID: session, Generation: generation, Lifetime: a.refreshTTL, Grace: a.refreshGrace,
 		VerifiedOnly: a.verificationRequired, Ip: ip, UserAgent: agent, Meta: meta(ctx),
 	})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
+		if err := s.revokeReused(ctx, a, session, generation); err != nil {
+			return Tokens{}, err
+		}
 		return Tokens{}, errInvalidGrant
 	case err != nil:
 		return Tokens{}, err
-	case r.Outcome == "reuse":
-		s.warnOfReuse(ctx, r.MailID)
-		return Tokens{}, errInvalidGrant
 	case r.Outcome == "unverified":
 		return Tokens{}, errUnverified
 	case r.Outcome != "ok":
@@ -267,20 +87,35 @@ func (s *Service) refresh(ctx context.Context, a app, token string) (Tokens, err
 	return s.tokens(person{id: r.UserID, email: r.Email, role: r.Role, tokenVersion: r.TokenVersion}, a, session, r.Generation)
 }
 
-// warnOfReuse hands the mail to the queue that the rotation wrote. The session has ended whether or not it gets there.
-func (s *Service) warnOfReuse(ctx context.Context, id uuid.UUID) {
-	if id == uuid.Nil || s.cfg.Queue == nil {
-		return
+// revokeReused ends the session of a genuine token that was not taken, if that is because an older one came back: one of
+// two who hold it is a thief. The owner gets a mail.
+func (s *Service) revokeReused(ctx context.Context, a app, session uuid.UUID, generation int32) error {
+	ip, agent := audit.Origin(ctx)
+	err := s.cfg.DB.Tx(ctx, db.App(a.id), func(tx pgx.Tx) error {
+		mail, err := s.q.RevokeReused(ctx, tx, authdb.RevokeReusedParams{SessionID: session, Generation: generation, Grace: a.refreshGrace,
+			EventLife: s.eventLife(), Ip: ip, UserAgent: agent, Meta: meta(ctx)})
+		if err != nil || s.cfg.Queue == nil {
+			return err
+		}
+		return s.enqueueMail(ctx, tx, mail)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
 	}
-	if err := s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error { return s.enqueueMail(ctx, tx, id) }); err != nil {
-		s.cfg.Log.WarnContext(ctx, "notice of a reused refresh token not queued", "error", err)
+	if err == nil {
+		s.ended(session)
 	}
+	return err
 }
 
 // logout ends the session that a refresh token names, or that an access token belongs to, which is revoked as well. A
 // token that names none is fine: whoever wants to be out is out.
 func (s *Service) logout(ctx context.Context, token string) error {
-	if session, _, ok := s.parseRefresh(token); ok {
+	session, _, ok, err := s.readRefresh(ctx, token)
+	if err != nil {
+		return err
+	}
+	if ok {
 		_, err := s.endSession(ctx, s.cfg.DB.In(db.AppOfSession(session)), session, nil, "logout", "logout", nil)
 		if errors.Is(err, db.ErrNoTenant) {
 			return nil
@@ -303,7 +138,11 @@ func (s *Service) logoutAll(ctx context.Context, token string) error {
 	var user uuid.UUID
 	var scope db.Scope
 	var appID string
-	if session, _, ok := s.parseRefresh(token); ok {
+	session, generation, ok, err := s.readRefresh(ctx, token)
+	if err != nil {
+		return err
+	}
+	if ok {
 		scope = db.AppOfSession(session)
 		o, err := s.q.LiveSessionOwner(ctx, s.cfg.DB.In(scope), session)
 		if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, db.ErrNoTenant) {
@@ -311,6 +150,13 @@ func (s *Service) logoutAll(ctx context.Context, token string) error {
 		}
 		if err != nil {
 			return err
+		}
+		a, err := s.knownApp(ctx, o.AppID)
+		if err != nil {
+			return err
+		}
+		if o.Generation != generation && (o.Generation != generation+1 || o.Rested > a.refreshGrace) {
+			return errInvalidGrant // whoever holds an old token alone is not the user
 		}
 		user, appID = o.UserID, o.AppID
 	} else {
@@ -364,11 +210,15 @@ func (s *Service) Authenticate(ctx context.Context, header string) (caller.User,
 }
 
 // Recognise is Authenticate without a query where the revocation feed is current; the user's row is then not looked at,
-// so e-mail and role are those of the token. For routes whose own statement checks that the user may act.
+// so e-mail and role are those of the token. For routes whose own statement checks that the user may act. It takes tokens
+// of other issuers too.
 func (s *Service) Recognise(ctx context.Context, header string) (caller.User, error) {
 	token, err := bearer(header)
 	if err != nil {
 		return caller.User{}, err
+	}
+	if !s.ours(token) {
+		return s.recogniseForeign(ctx, token)
 	}
 	c, err := s.parseAccess(token)
 	if err != nil {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	josejson "github.com/go-jose/go-jose/v4/json" // refuses members that come twice and compares names exactly
 	"github.com/google/uuid"
+
+	"turkey/internal/fault"
 )
 
 // Claims are the claims of an access token (contract auth-api.md §6.1). Times are Unix seconds.
@@ -48,7 +52,7 @@ func (s *Service) signAccess(p person, a app, session uuid.UUID) (string, error)
 	now := s.cfg.Now()
 	var id [16]byte
 	rand.Read(id[:]) // never fails, it ends the program
-	payload, err := json.Marshal(Claims{
+	payload, err := encodeClaims(Claims{
 		Issuer: s.cfg.Issuer, Audience: a.id, Subject: p.id, Email: p.email, Role: p.role, ID: "at_" + hex.EncodeToString(id[:]),
 		SessionID: session, TokenVersion: p.tokenVersion,
 		IssuedAt: now.Unix(), NotBefore: now.Unix(), ExpiresAt: now.Add(a.accessTTL).Unix(),
@@ -57,6 +61,42 @@ func (s *Service) signAccess(p person, a app, session uuid.UUID) (string, error)
 		return "", err
 	}
 	return s.sign(payload)
+}
+
+// encodeClaims does not write an & of an address as six characters, as is done for HTML.
+func encodeClaims(c Claims) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(c)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+const (
+	maxAccess    = 999 // characters of an access token (contract auth-api.md §6.1)
+	accessHeader = 96  // of these the header, which names a kid,
+	accessRest   = 88  // and the signature with both dots
+	leastEmail   = 100 // what an app takes however long its id and the issuer are
+)
+
+// longestEmail is how long an address may be for its tokens to keep to maxAccess. Where the app's id and the issuer are not
+// long themselves, that is more than the 254 characters an address can have.
+func (s *Service) longestEmail(app string) int {
+	late := time.Unix(9_999_999_999, 0).Unix()
+	others, err := encodeClaims(Claims{Issuer: s.cfg.Issuer, Audience: app, Role: "admin", ID: "at_" + strings.Repeat("0", 32), TokenVersion: math.MaxInt32,
+		IssuedAt: late, NotBefore: late, ExpiresAt: late})
+	if err != nil {
+		return leastEmail
+	}
+	return max(base64.RawURLEncoding.DecodedLen(maxAccess-accessHeader-accessRest)-len(others), leastEmail)
+}
+
+// fits checks that an address that passes checkEmail fits into an app's tokens.
+func (s *Service) fits(app, email string) error {
+	if len(email) <= s.longestEmail(app) {
+		return nil
+	}
+	return invalidRequest.WithFields(fault.Field{Name: "email", Message: "Email too long", Code: "too_big"})
 }
 
 // parseAccess checks everything about an access token that needs no database, in the order of the contract (§6.2).

@@ -140,7 +140,7 @@ const nobody = "00000000-0000-4000-8000-000000000000"
 // in fills the path of a route: an app, and otherwise what does not exist.
 func (r adminRoute) in(t *testing.T, app string) string {
 	t.Helper()
-	path := strings.NewReplacer("{id}", app, "{userId}", nobody, "{sid}", nobody, "{kid}", "key_none").Replace(r.path)
+	path := strings.NewReplacer("{id}", app, "{userId}", nobody, "{sid}", nobody, "{kid}", "key_none", "{job}", "9000000000000000000").Replace(r.path)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: tell this test what to put into its path", r.path)
 	}
@@ -209,6 +209,56 @@ func TestWhoMayAdminister(t *testing.T) {
 	if n := 0; query(t, w.db, `SELECT count(*) FROM apps WHERE id = 'nowhere'`).Scan(&n) != nil || n != 0 {
 		t.Errorf("asking made an app")
 	}
+}
+
+// TestRefusalsAreAudited: who asks for what is not theirs is on record, in their own app; an app's administrators read its log.
+func TestRefusalsAreAudited(t *testing.T) {
+	t.Parallel()
+	w := administered(t)
+	shop := w.admin("shop", "admin@shop.example")
+	w.admin("other", "admin@other.example")
+	u := w.user("shop")
+	id := func(token string) string {
+		t.Helper()
+		v, _ := w.call("GET", "/v1/users/me", token, nil).at("data", "id").(string)
+		return v
+	}
+	w.ask("GET", "/v1/admin/stats", nil, "Authorization", bearer(u)).want(t, 403, "")
+	w.ask("DELETE", "/v1/admin/apps/other/users/"+nobody, nil, "Authorization", shop).want(t, 403, "")
+	w.ask("GET", "/v1/admin/apps/%00"+strings.Repeat("x", 300), nil, "Authorization", shop).want(t, 403, "")
+	w.ask("GET", "/v1/admin/keys", nil, "X-Turkey-Admin-Key", "turkey_admin_guess").want(t, 403, "")
+	w.ask("GET", "/v1/admin/keys", nil).want(t, 401, "") // nobody asked
+	rows := func(path string, headers ...string) (found []string) {
+		t.Helper()
+		a := w.ask("GET", path, nil, headers...).want(t, 200, "")
+		list, _ := a.at("data").([]any)
+		for i := range list {
+			text := func(path ...any) string { v, _ := a.at(append([]any{"data", i}, path...)...).(string); return v }
+			found = append(found, strings.Join([]string{text("appId"), text("actor"), text("meta", "method"), text("meta", "path"), text("meta", "reason")}, " "))
+		}
+		return found
+	}
+	long := "/v1/admin/apps/%00" + strings.Repeat("x", 182)
+	want := []string{"shop " + id(shop) + " GET " + long + " insufficient_permissions",
+		"shop " + id(shop) + " DELETE /v1/admin/apps/other/users/" + nobody + " insufficient_permissions",
+		"shop " + id(bearer(u)) + " GET /v1/admin/stats insufficient_permissions"}
+	if got := rows("/v1/admin/apps/shop/audit?action=admin_refused", "Authorization", shop); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if got := rows("/v1/admin/apps/shop/audit?action=admin_refused&user="+id(bearer(u)), "Authorization", w.operator); !slices.Equal(got, want[2:]) {
+		t.Errorf("of one user: %q", got)
+	}
+	if got := rows("/v1/admin/audit?action=admin_refused&app=default-app", "Authorization", w.operator); !slices.Equal(got, []string{"default-app  GET /v1/admin/keys invalid_api_key"}) {
+		t.Errorf("with a wrong key: %q", got)
+	}
+	for _, row := range rows("/v1/admin/apps/shop/audit?limit=100", "Authorization", shop) {
+		if !strings.HasPrefix(row, "shop ") {
+			t.Errorf("another app's: %s", row)
+		}
+	}
+	w.ask("GET", "/v1/admin/apps/other/audit", nil, "Authorization", shop).want(t, 403, "")
+	w.ask("GET", "/v1/admin/apps/shop/audit", nil, "Authorization", bearer(u)).want(t, 403, "")
+	w.ask("GET", "/v1/admin/apps/shop/audit?from=yesterday", nil, "Authorization", shop).want(t, 400, "validation_error")
 }
 
 func TestAdminLimiterCountsRefusals(t *testing.T) {

@@ -328,7 +328,11 @@ func (p *program) table(v any, header string, rows int, row func(int) string) er
 
 // authConfig is the auth half by the configuration. What only a running server needs, serve adds.
 func authConfig(cfg *config.Config, database *db.DB, log *slog.Logger) auth.Config {
-	return auth.Config{DB: database, Log: log, Now: time.Now, Secret: []byte(cfg.JWTSecret), PreviousSecret: []byte(cfg.PreviousSecret),
+	file := ""
+	if hasDevelopmentSecret(cfg, "JWT_SECRET") {
+		file = developmentSecretFile(cfg, "JWT_SECRET")
+	}
+	return auth.Config{DB: database, Log: log, Now: time.Now, SecretFile: file, Secret: []byte(cfg.JWTSecret), PreviousSecret: []byte(cfg.PreviousSecret),
 		ServiceKey: []byte(cfg.ServiceKey), Issuer: cfg.JWTIssuer, PublicURL: cfg.PublicURL, DefaultApp: cfg.JWTAudience, Apps: cfg.Apps,
 		Production: cfg.Production(), AllowRole: cfg.AllowRole, RequireVerification: cfg.RequireVerification, RequireRevokeAuth: cfg.RequireRevokeAuth,
 		AccessTTL: time.Duration(cfg.AccessTTL), RefreshTTL: time.Duration(cfg.RefreshTTL), RefreshAbsolute: time.Duration(cfg.RefreshAbsolute),
@@ -339,20 +343,20 @@ func authConfig(cfg *config.Config, database *db.DB, log *slog.Logger) auth.Conf
 // fillSecrets gives a development server the secrets nobody configured.
 func fillSecrets(cfg *config.Config, log *slog.Logger) (err error) {
 	if cfg.Production() {
-		if cfg.EncryptionSalt == "" {
-			log.Warn("ENCRYPTION_KEY_SALT is not set: the vault and the pipeline are off, the rest runs")
+		if !cfg.Vault() {
+			log.Warn("ENCRYPTION_KEY_SALT is not set, nor is VAULT_KEYRING: the vault and the pipeline are off, the rest runs")
 		}
 		return nil
 	}
 	if cfg.JWTSecret == "" && cfg.EncryptionSalt != "" && !hasDevelopmentSecret(cfg, "JWT_SECRET") {
-		cfg.JWTSecret = cfg.EncryptionSalt // each derives its keys for its own purpose
+		cfg.SaltForJWT()
 	}
 	if cfg.JWTSecret == "" {
 		if cfg.JWTSecret, err = developmentSecret(cfg, "JWT_SECRET"); err != nil {
 			return err
 		}
 	}
-	if cfg.EncryptionSalt == "" {
+	if cfg.EncryptionSalt == "" && (len(cfg.Keyring) == 0 || hasDevelopmentSecret(cfg, "ENCRYPTION_KEY_SALT")) {
 		cfg.EncryptionSalt, err = developmentSecret(cfg, "ENCRYPTION_KEY_SALT")
 	}
 	return err

@@ -10,10 +10,15 @@ import (
 	"turkey/internal/auth"
 	"turkey/internal/config"
 	"turkey/internal/db"
+	"turkey/internal/idempotency"
+	"turkey/internal/kpi"
 	"turkey/internal/limit"
 	"turkey/internal/mail"
+	"turkey/internal/notify"
+	"turkey/internal/oidc"
 	"turkey/internal/queue"
 	"turkey/internal/seal"
+	"turkey/internal/vault"
 )
 
 // newAuth is the auth half of a running server: with mail, jobs and lockout.
@@ -22,25 +27,57 @@ func newAuth(ctx context.Context, cfg *config.Config, database *db.DB, log *slog
 	if err != nil {
 		return nil, fmt.Errorf("EMAIL_TEMPLATES: %w", err)
 	}
-	sender, err := mail.NewSender(mail.Config{Service: cfg.EmailService, Production: cfg.Production(), MailgunKey: string(cfg.MailgunKey),
-		MailgunDomain: cfg.MailgunDomain, MailgunBase: cfg.MailgunBase, SMTPHost: cfg.SMTPHost, SMTPPort: cfg.SMTPPort, SMTPSecure: cfg.SMTPSecure,
-		SMTPUser: cfg.SMTPUser, SMTPPassword: string(cfg.SMTPPassword), From: cfg.FromEmail, FromName: cfg.FromName,
-		Mailbox: auth.Mailbox{DB: database}, Log: log})
+	sender, err := newSender(cfg, database, log)
 	if err != nil {
 		return nil, err
 	}
 	ac := authConfig(cfg, database, log)
 	ac.Queue, ac.Mail, ac.Templates, ac.Lockout = jobs, sender, templates, lockout{limits.Lockout()}
-	ac.Purgers = map[string]auth.Purger{"rate_limits": limits.Purge}
+	ac.Purgers = purgers(database, limits)
 	ac.Origins = cfg.AllowedOrigins()
+	if ac.Foreign, err = newIssuers(cfg, log); err != nil {
+		return nil, err
+	}
 	return auth.New(ctx, ac)
+}
+
+// newSender is how mails leave by the configuration.
+func newSender(cfg *config.Config, database *db.DB, log *slog.Logger) (mail.Sender, error) {
+	return mail.NewSender(mail.Config{Service: cfg.EmailService, Production: cfg.Production(), MailgunKey: string(cfg.MailgunKey),
+		MailgunDomain: cfg.MailgunDomain, MailgunBase: cfg.MailgunBase, SMTPHost: cfg.SMTPHost, SMTPPort: cfg.SMTPPort, SMTPSecure: cfg.SMTPSecure,
+		SMTPUser: cfg.SMTPUser, SMTPPassword: string(cfg.SMTPPassword), From: cfg.FromEmail, FromName: cfg.FromName,
+		Mailbox: auth.Mailbox{DB: database}, Log: log})
+}
+
+// newIssuers are those whose tokens are taken besides our own.
+func newIssuers(cfg *config.Config, log *slog.Logger) (*oidc.Issuers, error) {
+	oc := oidc.Config{Own: cfg.JWTIssuer, AllowPrivate: !cfg.Production(), Log: log, Now: time.Now,
+		Clerk: oidc.ClerkConfig{Key: string(cfg.ClerkKey), Issuer: cfg.ClerkIssuer, Parties: cfg.ClerkParties, Secret: string(cfg.ClerkSecret), API: cfg.ClerkAPI}}
+	for _, i := range cfg.Issuers() {
+		oc.Issuers = append(oc.Issuers, oidc.Issuer(i))
+	}
+	return oidc.New(oc)
+}
+
+// purgers are what the cleanup removes besides the auth half's own.
+func purgers(database *db.DB, limits *limit.Limits) map[string]auth.Purger {
+	all := map[string]auth.Purger{"rate_limits": limits.Purge, "webhook_deliveries": notify.Purge(database), "idempotency_keys": idempotency.Purge(database)}
+	for _, more := range []map[string]func(context.Context, int) (int, error){vault.Purgers(database), kpi.Purgers(database)} {
+		for name, purge := range more {
+			all[name] = purge
+		}
+	}
+	return all
 }
 
 // lockout lets the auth half use package limit's, whose attempts are values.
 type lockout struct{ *limit.Lockout }
 
 // Begin asks whether a guess may be judged.
-func (l lockout) Begin(ctx context.Context, app, email, ip string) (auth.Attempt, error) {
+func (l lockout) Begin(ctx context.Context, app, email, ip, device string) (auth.Attempt, error) {
+	if device != "" {
+		ctx = limit.WithKnownDevice(ctx, device)
+	}
 	return l.Lockout.Begin(ctx, app, email, ip)
 }
 

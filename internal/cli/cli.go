@@ -1,7 +1,7 @@
 // Package cli is every command of the one binary: `turkey serve` runs the server, and `gravy` (a second name for the
 // same program) is the operator's command line. It wires the domains together and is imported by nothing.
 //
-// Exit codes: 0 done, 1 failed, 2 used wrongly.
+// Exit codes: 0 done, 1 failed, 2 used wrongly, 3 an import with rows that failed.
 package cli
 
 import (
@@ -52,6 +52,9 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	if _, ok := errors.AsType[usageError](err); ok {
 		return 2
 	}
+	if errors.Is(err, errPartly) {
+		return 3
+	}
 	return 1
 }
 
@@ -85,7 +88,7 @@ func (p *program) root(name string) *cobra.Command {
 	root.SetErr(p.err)
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.dbCommand(), p.appCommand(), p.userCommand(), p.sessionCommand(), p.adminKeyCommand(), p.devCommand(), p.keyCommand(), p.demoCommand(), p.openapiCommand())
+	root.AddCommand(p.serveCommand(), p.dbCommand(), p.appCommand(), p.userCommand(), p.sessionCommand(), p.adminKeyCommand(), p.jobCommand(), p.devCommand(), p.keyCommand(), p.vaultCommand(), p.importCommand(), p.demoCommand(), p.doctorCommand(), p.openapiCommand())
 	return root
 }
 

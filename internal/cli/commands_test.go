@@ -41,7 +41,7 @@ func TestDatabaseCommands(t *testing.T) {
 		}
 	}
 	expect(1, "are pending: run `gravy db migrate`", "db", "status")
-	expect(0, "Applied", "db:migrate")
+	expect(0, "steps, those of the job queue's tables among them", "db:migrate")
 	expect(0, "Nothing to do", "db", "migrate")
 	expect(0, `"applied": 0`, "db", "migrate", "--json")
 	expect(0, ".sql", "db:status")

@@ -143,17 +143,20 @@ func dataDir(cfg *config.Config) (string, error) {
 
 // hasDevelopmentSecret tells whether an earlier run made this secret.
 func hasDevelopmentSecret(cfg *config.Config, name string) bool {
-	_, err := os.Stat(filepath.Join(cfg.DataDir, strings.ToLower(name)))
+	_, err := os.Stat(developmentSecretFile(cfg, name))
 	return err == nil
+}
+
+func developmentSecretFile(cfg *config.Config, name string) string {
+	return filepath.Join(cfg.DataDir, strings.ToLower(name))
 }
 
 // developmentSecret reads a secret that nobody configured, making it on the first run. In production there are none.
 func developmentSecret(cfg *config.Config, name string) (config.Secret, error) {
-	dir, err := dataDir(cfg)
-	if err != nil {
+	if _, err := dataDir(cfg); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, strings.ToLower(name))
+	path := developmentSecretFile(cfg, name)
 	content, err := os.ReadFile(path)
 	if err == nil && len(content) >= 32 {
 		return config.Secret(strings.TrimSpace(string(content))), nil

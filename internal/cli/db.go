@@ -51,7 +51,7 @@ func (p *program) dbMigrate() *cobra.Command {
 				if n == 0 {
 					return p.print(map[string]any{"applied": 0}, "Nothing to do: the schema is up to date")
 				}
-				return p.print(map[string]any{"applied": n}, "Applied %d migrations", n)
+				return p.print(map[string]any{"applied": n}, "Applied %d steps, those of the job queue's tables among them", n)
 			})
 		}}
 }

@@ -95,7 +95,7 @@ func (p *program) dbCleanup() *cobra.Command {
 			var limits *limit.Limits
 			return p.withMoreAuth(cmd, func(ctx context.Context, cfg *config.Config, ac *auth.Config) (err error) {
 				if limits, err = newLimits(ctx, cfg, ac.DB, ac.Log, nil); err == nil {
-					ac.Purgers = map[string]auth.Purger{"rate_limits": limits.Purge}
+					ac.Purgers = purgers(ac.DB, limits)
 				}
 				return err
 			}, func(ctx context.Context, a *auth.Service) error {

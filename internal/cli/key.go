@@ -14,7 +14,7 @@ import (
 )
 
 func (p *program) keyCommand() *cobra.Command {
-	return group("key", "See and rotate the signing keys", p.keyStatus(), p.keyGenerate(), p.keyRotate(), p.keyRetire(), p.keyActivate())
+	return group("key", "See and rotate the signing keys", p.keyStatus(), p.keyGenerate(), p.keyRotate(), p.keyRetire(), p.keyRevoke(), p.keyActivate())
 }
 
 func (p *program) keyStatus() *cobra.Command {
@@ -28,14 +28,14 @@ func (p *program) keyStatus() *cobra.Command {
 				}
 				listed := []auth.KeyInfo{}
 				for _, k := range keys {
-					if all || k.State != auth.KeyGone {
+					if all || k.State != auth.KeyGone && k.State != auth.KeyRevoked {
 						listed = append(listed, k)
 					}
 				}
 				return p.printKeys(listed, verbose)
 			})
 		}}
-	c.Flags().BoolVarP(&all, "all", "a", false, "also those that have left the key set")
+	c.Flags().BoolVarP(&all, "all", "a", false, "also those that have left the key set or were revoked")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "with their public keys")
 	return c
 }
@@ -100,6 +100,32 @@ func (p *program) keyRetire() *cobra.Command {
 	return p.changeOneKey("retire", "Let a key sign no more, and verify until its tokens have expired", (*auth.Service).RetireKey)
 }
 
+func (p *program) keyRevoke() *cobra.Command {
+	var yes bool
+	c := &cobra.Command{Use: "revoke <kid>", Short: "Void a key that others may have, with every token it signed", Args: oneArg,
+		Long: "Takes a key out of the key set at once. Every server refuses the tokens it signed within a second; whoever verifies with a copy of\n" +
+			"the key set takes them until the copy is renewed. If it signs, a new key does from now on. Sessions go on: they refresh.",
+		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
+			if !yes && !p.confirm("Revoke key "+args[0]+", with every token it signed?") {
+				return p.cancelled()
+			}
+			k, successor, err := a.RevokeKey(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			out := struct {
+				auth.KeyInfo
+				Successor string `json:"successor,omitempty"`
+			}{k, successor}
+			if successor == "" {
+				return p.print(out, "Key %s is revoked", k.ID)
+			}
+			return p.print(out, "Key %s is revoked; the new key %s signs", k.ID, successor)
+		})}
+	yesFlag(c, &yes)
+	return c
+}
+
 func (p *program) keyActivate() *cobra.Command {
 	return p.changeOneKey("activate", "Bring a key back and make it the one that signs", (*auth.Service).ActivateKey)
 }
@@ -146,6 +172,8 @@ func whatItDoes(k auth.KeyInfo) string {
 		return "is retired; it verifies until " + local(k.PublishedUntil)
 	case k.State == auth.KeyGone:
 		return "has left the key set"
+	case k.State == auth.KeyRevoked:
+		return "is revoked"
 	}
 	return "is published and verifies; it does not sign"
 }

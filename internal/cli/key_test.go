@@ -14,6 +14,7 @@ import (
 type keyInfo struct {
 	Kid, Alg, State, PublicKey                      string
 	CreatedAt, SignsFrom, RetiredAt, PublishedUntil *time.Time
+	RevokedAt                                       *time.Time
 }
 
 func TestKeyCommands(t *testing.T) {
@@ -85,7 +86,7 @@ func TestKeyCommands(t *testing.T) {
 		t.Errorf("%d keys listed, %d with -a", n, all)
 	}
 	// Without -y it asks, and everything but yes is no.
-	for _, args := range [][]string{{"key", "rotate"}, {"key", "retire", next.Kid}, {"key", "activate", next.Kid}} {
+	for _, args := range [][]string{{"key", "rotate"}, {"key", "retire", next.Kid}, {"key", "revoke", next.Kid}, {"key", "activate", next.Kid}} {
 		cmd := program(t, env, args...)
 		cmd.Stdin = strings.NewReader("\n")
 		if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "(y/N) Cancelled") {
@@ -95,7 +96,19 @@ func TestKeyCommands(t *testing.T) {
 	if n := len(status("-a")); n != 5 {
 		t.Errorf("%d keys after doing nothing", n)
 	}
-	if o := run(t, append(env, "JWT_SECRET="+strings.Repeat("x", 40)), "key", "status"); o.code != 1 || !strings.Contains(o.err, "JWT_SECRET_PREVIOUS") {
+	if k := about("key", "revoke", next.Kid, "-y"); k.State != "revoked" || k.RevokedAt == nil {
+		t.Errorf("%+v", k)
+	}
+	expect(0, "is revoked", "key", "revoke", next.Kid, "-y")
+	expect(1, "does not come back", "key", "activate", next.Kid, "-y")
+	expect(1, "Key not found", "key", "revoke", "key_unknown", "-y")
+	for _, k := range status() {
+		if k.Kid == next.Kid {
+			t.Errorf("%+v", k)
+		}
+	}
+	if o := run(t, append(env, "JWT_SECRET="+strings.Repeat("x", 40)), "key", "status"); o.code != 1 || !strings.Contains(o.err, "JWT_SECRET_PREVIOUS") ||
+		!strings.Contains(o.err, strings.TrimPrefix(env[1], "TURKEY_DATA_DIR=")+"/jwt_secret") {
 		t.Errorf("another secret: exit %d, %s", o.code, o.err)
 	}
 }
@@ -149,6 +162,19 @@ func TestARunningServerFollowsGravy(t *testing.T) {
 		t.Errorf("%s, then %s", before.raw, after.raw)
 	}
 	s.call("GET", "/v1/users/me", bearer(u), nil).want(t, 200, "")
+	must(t, u.Refresh(t.Context()))
+	s.call("GET", "/v1/users/me", bearer(u), nil).want(t, 200, "")
+
+	signer, _ := after.at("keys", 0, "kid").(string)
+	if o := run(t, env, "key", "revoke", signer, "-y"); o.code != 0 || !strings.Contains(o.out, "the new key") {
+		t.Fatalf("exit %d: %s%s", o.code, o.out, o.err)
+	}
+	eventually(t, "the server refuses what the revoked key signed", func() bool {
+		return s.call("GET", "/v1/users/me", bearer(u), nil).code() == "token_revoked"
+	})
+	if a := get("GET", "/.well-known/jwks.json", ""); strings.Contains(a.raw, signer) {
+		t.Errorf("%s", a.raw)
+	}
 	must(t, u.Refresh(t.Context()))
 	s.call("GET", "/v1/users/me", bearer(u), nil).want(t, 200, "")
 }

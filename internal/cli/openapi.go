@@ -7,7 +7,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"turkey/internal/auth"
+	"turkey/internal/doctor"
 	"turkey/internal/kpi"
+	"turkey/internal/notify"
 	"turkey/internal/server"
 	"turkey/internal/vault"
 )
@@ -30,8 +32,10 @@ func openAPI() ([]byte, error) {
 	users := &auth.Service{}
 	users.Mount(srv.API())
 	users.MountAdmin(srv.API())
+	(&doctor.Doctor{}).Mount(srv.API(), users.Operators(srv.API()))
 	(&vault.Service{}).Mount(srv.API(), users.Bearer(srv.API()))
 	(&kpi.Service{}).Mount(srv.API(), users.Bearer(srv.API()))
+	(&notify.Service{}).Mount(srv.API(), users.Bearer(srv.API()))
 	doc, err := srv.OpenAPI()
 	if err != nil {
 		return nil, err

@@ -3,8 +3,6 @@ package cli_test
 import (
 	"bufio"
 	"bytes"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -27,9 +25,11 @@ func TestSecretsAreNowhere(t *testing.T) {
 			dir := dataDir(t)
 			logFile := filepath.Join(filepath.Dir(dir), "logs", "app.log")
 			s := serve(t, []string{"TURKEY_DATA_DIR=" + dir, "LOG_FILE=" + logFile, "LOG_FORMAT=" + format, "LOG_LEVEL=debug"}, "serve", "--demo")
-			plantSecrets(t, s)
-			dump := dumpDatabase(t, s)
+			found, hook := plantSecrets(t, s)
+			dump, rows := dumpDatabase(t, s), everyRow(t, s)
+			metrics := s.call("GET", "/metrics", "", nil).raw // if there is none, no secret is in the refusal
 			s.stop(syscall.SIGTERM)
+			found.noFileHolds(t, dir)
 
 			file, err := os.ReadFile(logFile)
 			must(t, err)
@@ -42,7 +42,8 @@ func TestSecretsAreNowhere(t *testing.T) {
 			checkLevels(t, format, string(file))
 			postgres, err := os.ReadFile(filepath.Join(dir, "postgres", "postgres.log"))
 			must(t, err)
-			for name, text := range map[string]string{"LOG_FILE": string(file), "postgres.log": string(postgres), "the dump": dump} {
+			for name, text := range map[string]string{"LOG_FILE": string(file), "postgres.log": string(postgres), "the dump": dump, "a table": rows, "the metrics": metrics,
+				"a webhook": hook.String()} {
 				if len(text) < 100 {
 					t.Errorf("%s is empty", name)
 				}
@@ -66,13 +67,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	}
 }
 
-// spellings are the forms in which a value would stand in a log or a dump.
-func spellings(v string) []string {
-	quoted, _ := json.Marshal(v) // a string always can
-	return []string{v, strings.Trim(string(quoted), `"`), hex.EncodeToString([]byte(v)), base64.StdEncoding.EncodeToString([]byte(v)), base64.RawURLEncoding.EncodeToString([]byte(v))}
-}
-
-func plantSecrets(t *testing.T, s *server) {
+func plantSecrets(t *testing.T, s *server) (*canaries, *receiver) {
 	t.Helper()
 	pass, wrong, junk := s.secret("Planted-Password-1!"), s.secret("Planted-Wrong-2!"), s.secret("planted-junk-3")
 	c := s.in("shop")
@@ -133,6 +128,7 @@ func plantSecrets(t *testing.T, s *server) {
 	s.call("POST", fmt.Sprintf("/api/credentials/%d/verify", sheets), bearer(u), nil).want(t, 502, "SERVICE_ERROR")
 	g.console("DELETE", "/_sandbox/faults", nil, nil)
 	must(t, u.Logout(t.Context()))
+	return plantCredentials(t, s)
 }
 
 // dumpDatabase is everything that somebody with a stolen backup has.

@@ -19,7 +19,10 @@ import (
 	"turkey/internal/auth"
 	"turkey/internal/config"
 	"turkey/internal/connector"
+	"turkey/internal/doctor"
+	"turkey/internal/idempotency"
 	"turkey/internal/kpi"
+	"turkey/internal/notify"
 	"turkey/internal/queue"
 	"turkey/internal/sandbox"
 	"turkey/internal/server"
@@ -103,25 +106,41 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		return err
 	}
 	srv := server.New(server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), AllowOrigin: users.AllowsOrigin, TrustProxy: proxies,
-		Ping: database.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: limits.Redis()})
-	srv.Use(limits.Layer(srv.WriteError))
+		Ping: database.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: limits.Redis(), Clerk: users.ClerkState})
+	srv.Use(limits.Layer(auth.PageErrors(srv.WriteError)))
+	repeats, err := idempotency.New(idempotency.Config{DB: database, Log: log, Secret: []byte(cfg.JWTSecret), PreviousSecret: []byte(cfg.PreviousSecret)})
+	if err != nil {
+		return err
+	}
+	users.Then(repeats.Once(srv.API()))
 	users.Mount(srv.API())
 	users.MountAdmin(srv.API())
+	doctor.New(doctorConfig(cfg, postgres, database, users.IssuerStates)).Mount(srv.API(), users.Operators(srv.API()))
 	users.MountPages(srv)
 
-	if cfg.EncryptionSalt == "" {
-		off := server.Refuse(srv.API(), "The credential vault is not configured on this server (ENCRYPTION_KEY_SALT)")
+	if !cfg.Vault() {
+		off := server.Refuse(srv.API(), "The credential vault is not configured on this server (ENCRYPTION_KEY_SALT or VAULT_KEYRING)")
 		(&vault.Service{}).Mount(srv.API(), off)
 		(&kpi.Service{}).Mount(srv.API(), off)
+		(&notify.Service{}).Mount(srv.API(), off)
 	} else {
-		credentials, err := vault.New(ctx, vault.Config{DB: database, Log: log, Secret: []byte(cfg.EncryptionSalt), Connectors: connectors})
+		notices := notify.New(notify.Config{DB: database, Log: log, Now: time.Now, Queue: jobs, Mail: users, Production: cfg.Production(),
+			AllowPrivate: cfg.WebhooksAnywhere()})
+		ring, err := openKeyring(cfg)
+		if err != nil {
+			return err
+		}
+		credentials, err := vault.New(ctx, vault.Config{DB: database, Log: log, Keyring: ring, Connectors: connectors, Queue: jobs, Notifier: notices})
 		if err != nil {
 			return err
 		}
 		credentials.Mount(srv.API(), users.Recognised(srv.API()))
+		notices.SealWith(credentials)
+		notices.Mount(srv.API(), users.Recognised(srv.API()))
+		users.AddExporter("notifications", notices.Export)
 		users.AddExporter("credentials", credentials.Export)
 		pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: time.Now, Credentials: credentials, Connectors: connectors,
-			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: jobs})
+			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: jobs, Windows: cfg.Windows(), Notifier: notices})
 		pipeline.Mount(srv.API(), users.Recognised(srv.API()))
 		users.AddExporter("pipeline", pipeline.Export)
 		pipeline.Start(context.WithoutCancel(ctx))
@@ -207,9 +226,10 @@ func startConnectors(cfg *config.Config, log *slog.Logger) (*connector.Set, func
 	bases := connector.Config{}
 	if !cfg.Production() {
 		bases = connector.Config{GoogleOAuthBase: cfg.GoogleOAuth, GoogleSheetsBase: cfg.GoogleSheets, GoogleDriveBase: cfg.GoogleDrive,
-			GADataBase: cfg.GoogleGAData}
-		bases.AllowPrivate = cfg.GoogleOAuth+cfg.GoogleSheets+cfg.GoogleDrive+cfg.GoogleGAData != ""
+			GADataBase: cfg.GoogleGAData, MetaBase: cfg.MetaBase, ShopifyBase: cfg.ShopifyBase}
+		bases.AllowPrivate = cfg.GoogleOAuth+cfg.GoogleSheets+cfg.GoogleDrive+cfg.GoogleGAData+cfg.MetaBase+cfg.ShopifyBase != ""
 	}
+	bases.MetaVersion, bases.ShopifyVersion, bases.Off = cfg.MetaVersion, cfg.ShopifyVer, cfg.SourcesOff()
 	if !cfg.Sandbox {
 		return connector.New(bases), func() {}, nil
 	}
@@ -228,8 +248,10 @@ func startConnectors(cfg *config.Config, log *slog.Logger) (*connector.Set, func
 	srv := &http.Server{Handler: fake.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	go srv.Serve(l) //nolint:errcheck // ends when it is closed
 	url := "http://" + l.Addr().String()
-	log.Info("Sandbox providers started: Google and GA4 are fake, nothing leaves this machine", "url", url)
-	return connector.New(fake.Bases(url)), func() { _ = srv.Close() }, nil
+	log.Info("Sandbox providers started: they are fake, nothing leaves this machine", "url", url)
+	fakes := fake.Bases(url)
+	fakes.MetaVersion, fakes.ShopifyVersion, fakes.Off = bases.MetaVersion, bases.ShopifyVersion, bases.Off
+	return connector.New(fakes), func() { _ = srv.Close() }, nil
 }
 
 // announce says where everything is, as the credential guide shows it.

@@ -380,6 +380,7 @@ func TestVaultIsOffWithoutItsSecretAndTheRestRuns(t *testing.T) {
 		t.Errorf("the answer does not say why: %s", a.raw)
 	}
 	s.call("POST", "/api/v1/sync/ga4", bearer(u), nil).want(t, 503, "SERVICE_ERROR")
+	s.call("GET", "/api/webhooks", bearer(u), nil).want(t, 503, "SERVICE_ERROR")
 }
 
 // TestServerSaysWhenItsPostgreSQLDied: without its database it ends, so that whoever watches it starts it anew.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"turkey/client"
 )
 
 func names(v any) []string {
@@ -44,7 +46,7 @@ func TestSaveTakesTextAndObjectAndGivesNothingBack(t *testing.T) {
 		t.Errorf("not newest first: %s", list.raw)
 	}
 	one := s.call("GET", fmt.Sprintf("/api/credentials/%v", a.at("credentialId")), bearer(u), nil).want(t, 200, "")
-	members := []string{"createdAt", "expiresAt", "id", "maskedPreview", "name", "service", "type", "updatedAt", "verified", "verifiedAt"}
+	members := []string{"createdAt", "expiresAt", "health", "healthAt", "healthMessage", "healthReason", "id", "maskedPreview", "name", "service", "type", "updatedAt", "verified", "verifiedAt"}
 	if !slices.Equal(names(one.body), members) || !slices.Equal(names(list.at("credentials", 0)), members) {
 		t.Errorf("members %v", names(one.body))
 	}
@@ -386,4 +388,55 @@ func TestServicesAreEnabledAndDisabled(t *testing.T) {
 	if after := list(); after != before {
 		t.Errorf("refusals changed %s to %s", before, after)
 	}
+}
+
+// TestTheClientLivesWithACredential plays the later life of a credential through the Go client, with a run among its uses.
+func TestTheClientLivesWithACredential(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	u, g := s.user("shop"), s.google()
+	ctx := t.Context()
+	sheets, ga4 := g.ready(u)
+	job, err := u.Sync(ctx, "ga4", "")
+	must(t, err)
+	if j, err := u.WaitJob(ctx, job); err != nil || j.Status != "completed" {
+		t.Fatalf("%+v, %v", j, err)
+	}
+	for id, host := range map[int64]string{sheets: "sheets.googleapis.com", ga4: "analyticsdata.googleapis.com"} {
+		last, next, err := u.CredentialUses(ctx, id, 1, "")
+		if err != nil || len(last) != 1 || last[0].Purpose != "sync" || last[0].JobID != job || last[0].Host != host || last[0].Status != "success" || next == "" {
+			t.Errorf("last use: %+v, %q, %v", last, next, err)
+		}
+		before, next, err := u.CredentialUses(ctx, id, 0, next)
+		if err != nil || len(before) != 1 || before[0].Purpose != "verify" || before[0].JobID != "" || next != "" {
+			t.Errorf("uses before: %+v, %q, %v", before, next, err)
+		}
+	}
+	other := newGoogle(t, s.sandbox)
+	c, err := u.UpdateCredential(ctx, ga4, client.CredentialUpdate{Name: "Renamed", Content: other.ga4().Content})
+	if err != nil || c.Version != 2 || c.Name != "Renamed" || c.Verified || c.Service != "ga4" || c.ID != ga4 {
+		t.Errorf("updated: %+v, %v", c, err)
+	}
+	if c, err = u.RestoreCredentialVersion(ctx, ga4, 1); err != nil || c.Version != 3 {
+		t.Errorf("went back: %+v, %v", c, err)
+	}
+	if as, err := u.Verify(ctx, ga4); err != nil || as != g.email {
+		t.Errorf("connected as %s, %v", as, err)
+	}
+	versions, err := u.CredentialVersions(ctx, ga4)
+	if err != nil || len(versions) != 3 || !versions[0].Current || versions[0].ReplacedAt != nil || versions[2].Number != 1 || versions[2].ReplacedAt == nil {
+		t.Errorf("versions: %+v, %v", versions, err)
+	}
+	must(t, u.DeleteCredential(ctx, ga4))
+	page, next, err := u.CredentialPage(ctx, true, 1, "")
+	if err != nil || len(page) != 1 || page[0].ID != ga4 || page[0].DeletedAt == nil || next != "" {
+		t.Errorf("deleted: %+v, %q, %v", page, next, err)
+	}
+	if r, err := u.RestoreCredential(ctx, ga4); err != nil || r.ID != ga4 || r.Verified || r.Health != "unchecked" || r.DeletedAt != nil {
+		t.Errorf("restored: %+v, %v", r, err)
+	}
+	_, err = u.RestoreCredential(ctx, ga4)
+	refused(t, err, 409, "CREDENTIAL_EXISTS")
+	must(t, u.DeleteMapping(ctx, "ga4"))
+	refused(t, u.DeleteMapping(ctx, "ga4"), 404, "NOT_FOUND")
 }

@@ -68,7 +68,18 @@ type Config struct {
 	VerificationTTL     Duration `env:"EMAIL_VERIFICATION_TOKEN_TTL" envDefault:"172800"`
 	CleanupHours        int      `env:"CLEANUP_INTERVAL_HOURS" envDefault:"24"`
 
-	EncryptionSalt Secret `env:"ENCRYPTION_KEY_SALT"`
+	ClerkKey     Secret   `env:"CLERK_PUBLIC_KEY"` // a PEM, the address of a key set, or a publishable key
+	ClerkIssuer  string   `env:"CLERK_ISSUER"`
+	ClerkSecret  Secret   `env:"CLERK_SECRET_KEY"` // for the e-mail and the name of a new user
+	ClerkAPI     string   `env:"CLERK_API_URL" envDefault:"https://api.clerk.com"`
+	ClerkParties []string `env:"CLERK_AUTHORIZED_PARTIES"`
+	OIDCIssuers  Secret   `env:"OIDC_ISSUERS"` // JSON; Issuers has read it
+
+	EncryptionSalt Secret   `env:"ENCRYPTION_KEY_SALT"`
+	PreviousSalt   Secret   `env:"ENCRYPTION_KEY_SALT_PREVIOUS"` // opens what is not yet wrapped with the new one
+	Keyring        []string `env:"VAULT_KEYRING"`                // the first makes new root keys, the others only open
+	KMSToken       Secret   `env:"VAULT_KMS_TOKEN"`
+	KMSNamespace   string   `env:"VAULT_KMS_NAMESPACE"`
 
 	EmailService  string `env:"EMAIL_SERVICE"` // mailgun, smtp, mailbox, log, none
 	MailgunKey    Secret `env:"MAILGUN_API_KEY"`
@@ -111,6 +122,7 @@ type Config struct {
 	LogFile       string       `env:"LOG_FILE"`
 	Zone          string       `env:"TZ" envDefault:"Asia/Kolkata"` // default zone of users' schedules, never the process's
 	MaxAttempts   int          `env:"MAX_RETRIES" envDefault:"3"`
+	HookPrivate   *bool        `env:"WEBHOOK_ALLOW_PRIVATE"` // webhooks may lead to private addresses; default: outside production
 	Workers       int          `env:"WORKERS" envDefault:"8"`
 	Sandbox       bool         `env:"TURKEY_SANDBOX"` // fake providers instead of the real ones; never in production
 	SandboxPort   int          `env:"TURKEY_SANDBOX_PORT" envDefault:"3900"`
@@ -118,6 +130,16 @@ type Config struct {
 	GoogleSheets  string       `env:"GOOGLE_SHEETS_BASE"`
 	GoogleDrive   string       `env:"GOOGLE_DRIVE_BASE"`
 	GoogleGAData  string       `env:"GA_DATA_BASE"`
+	GA4Enabled    bool         `env:"GA4_ENABLED" envDefault:"true"`
+	MetaBase      string       `env:"META_API_BASE"`
+	MetaVersion   string       `env:"META_API_VERSION"` // empty: the pinned one
+	MetaEnabled   bool         `env:"META_ENABLED" envDefault:"true"`
+	MetaWindow    int          `env:"META_WINDOW_DAYS"` // 0: the source's own
+	GA4Window     int          `env:"GA4_WINDOW_DAYS"`
+	ShopifyWindow int          `env:"SHOPIFY_WINDOW_DAYS"`
+	ShopifyBase   string       `env:"SHOPIFY_API_BASE"`
+	ShopifyVer    string       `env:"SHOPIFY_API_VERSION"` // empty: the pinned one
+	ShopifyOn     bool         `env:"SHOPIFY_ENABLED" envDefault:"true"`
 }
 
 // aliases maps further accepted names to the canonical one, which wins.
@@ -126,7 +148,7 @@ var aliases = map[string]string{ //nolint:gosec // names of variables, not secre
 	"EMAIL_FROM": "FROM_EMAIL", "SMTP_PASS": "SMTP_PASSWORD", "GENERAL_RATE_LIMIT_WINDOW_MS": "RATE_LIMIT_WINDOW_MS",
 	"GENERAL_RATE_LIMIT_MAX_ATTEMPTS": "RATE_LIMIT_MAX_REQUESTS", "RATE_LIMIT_REQUESTS": "API_RATE_LIMIT_MAX_REQUESTS",
 	"KEY_ENCRYPTION_SECRET": "JWT_SECRET", "ACCESS_TOKEN_TTL": "JWT_ACCESS_EXPIRES_IN",
-	"REFRESH_TOKEN_TTL": "JWT_REFRESH_EXPIRES_IN", "ALLOWED_APPS": "APPS",
+	"REFRESH_TOKEN_TTL": "JWT_REFRESH_EXPIRES_IN", "ALLOWED_APPS": "APPS", "CLERK_JWT_KEY": "CLERK_PUBLIC_KEY",
 }
 
 // Secret is text that is never printed.
@@ -282,6 +304,11 @@ func expected(t reflect.Type) string {
 // Production reports whether the strict rules apply.
 func (c *Config) Production() bool { return c.Env == "production" }
 
+// WebhooksAnywhere reports whether users' webhooks may lead to private addresses.
+func (c *Config) WebhooksAnywhere() bool {
+	return !c.Production() && (c.HookPrivate == nil || *c.HookPrivate)
+}
+
 // PrivatePostgres reports whether the server runs a PostgreSQL of its own.
 func (c *Config) PrivatePostgres() bool { return c.DatabaseURL == "" }
 
@@ -313,9 +340,21 @@ func (c *Config) fill() {
 	c.LogLevel = or(strings.ToLower(c.LogLevel), map[bool]string{true: "info", false: "debug"}[c.Production()])
 	c.LogFormat = or(strings.ToLower(c.LogFormat), map[bool]string{true: "json", false: "pretty"}[c.Production()])
 	if c.JWTSecret == "" && c.Production() { // elsewhere a secret made at the first start comes before it
-		c.JWTSecret = c.EncryptionSalt // each derives its keys for its own purpose
+		c.SaltForJWT()
 	}
 }
+
+// SaltForJWT lets ENCRYPTION_KEY_SALT stand in for JWT_SECRET, also while it is replaced. Each derives its keys for its own
+// purpose.
+func (c *Config) SaltForJWT() {
+	c.JWTSecret = c.EncryptionSalt
+	if c.PreviousSecret == "" {
+		c.PreviousSecret = c.PreviousSalt
+	}
+}
+
+// Vault reports whether there is anything to make root keys of.
+func (c *Config) Vault() bool { return c.EncryptionSalt != "" || len(c.Keyring) > 0 }
 
 func composeURL(c *Config) string {
 	u := url.URL{Scheme: "postgresql", Host: net.JoinHostPort(or(c.DBHost, "localhost"), or(c.DBPort, "5432")), Path: "/" + or(c.DBName, "kpi_etl")}
@@ -339,12 +378,6 @@ func (c *Config) AllowedOrigins() []string {
 		}
 	}
 	return all
-}
-
-// knownSalts are values of ENCRYPTION_KEY_SALT that the whole world knows (contract legacy-import.md §3.2).
-var knownSalts = []string{
-	"default-salt-change-in-production", "your-random-salt-change-in-production", "your-random-salt-CHANGE-THIS",
-	"$(openssl rand -base64 32)",
 }
 
 // check lists what would make the server unsafe or unable to run.
@@ -371,6 +404,16 @@ func (c *Config) check() (problems []string) {
 	if c.EncryptionSalt != "" && len(c.EncryptionSalt) < 16 {
 		add("ENCRYPTION_KEY_SALT: at least 16 characters are needed (openssl rand -base64 32)")
 	}
+	for _, source := range c.Keyring {
+		kind, rest, _ := strings.Cut(strings.TrimSpace(source), ":")
+		if !slices.Contains([]string{"file", "transit", "awskms", "gcpkms"}, kind) || rest == "" {
+			add("VAULT_KEYRING: expected file:/path/keyring.json, transit:https://host:8200/v1/transit/keys/name, awskms:… or gcpkms:…, separated by commas")
+			break
+		}
+		if kind == "transit" && c.KMSToken == "" {
+			add("VAULT_KMS_TOKEN: needed for the transit key in VAULT_KEYRING")
+		}
+	}
 	if c.AccessTTL <= 0 || c.RefreshTTL <= 0 {
 		add("JWT_ACCESS_EXPIRES_IN, JWT_REFRESH_EXPIRES_IN: a token must live for some time")
 	}
@@ -389,6 +432,8 @@ func (c *Config) check() (problems []string) {
 	for name, u := range map[string]Secret{"DATABASE_URL": c.DatabaseURL, "DATABASE_ADMIN_URL": c.DatabaseAdminURL, "DATABASE_DIRECT_URL": c.DirectURL} {
 		problems = append(problems, c.checkDatabaseURL(name, u)...)
 	}
+	problems = append(problems, c.checkIssuers()...)
+	problems = append(problems, c.checkProviders()...)
 	if c.Production() {
 		problems = append(problems, c.checkProduction()...)
 	}
@@ -400,13 +445,16 @@ func (c *Config) checkProduction() (problems []string) {
 	if c.JWTSecret == "" {
 		add("JWT_SECRET: required in production, at least 32 characters (openssl rand -base64 32)")
 	}
-	if slices.Contains(knownSalts, string(c.EncryptionSalt)) {
+	if c.SaltIsKnown() {
 		add("ENCRYPTION_KEY_SALT: this value is publicly known; make one of your own (openssl rand -base64 32)")
 	} else if c.EncryptionSalt != "" && len(c.EncryptionSalt) < 32 {
 		add("ENCRYPTION_KEY_SALT: 32 random bytes are required in production (openssl rand -base64 32)")
 	}
 	if c.AllowRole {
 		add("ALLOW_ROLE_ON_REGISTER: anybody could register as an administrator; not allowed in production")
+	}
+	if c.HookPrivate != nil && *c.HookPrivate {
+		add("WEBHOOK_ALLOW_PRIVATE: users' webhooks could reach into the server's own network; not allowed in production")
 	}
 	if c.Sandbox {
 		add("TURKEY_SANDBOX: fake providers are not allowed in production")

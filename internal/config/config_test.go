@@ -429,6 +429,7 @@ func TestProductionRefusesWhatIsUnsafe(t *testing.T) {
 		{"JWT_SECRET", strings.Repeat("s", 31), "JWT_SECRET: at least 32 characters"},
 		{"ALLOW_ROLE_ON_REGISTER", "true", "ALLOW_ROLE_ON_REGISTER: "},
 		{"TURKEY_SANDBOX", "true", "TURKEY_SANDBOX: "},
+		{"WEBHOOK_ALLOW_PRIVATE", "true", "WEBHOOK_ALLOW_PRIVATE: "},
 		{"DATABASE_URL", "", "DATABASE_URL: required in production"},
 	} {
 		got := problems(t, nil, production(c.name, c.value))
@@ -444,8 +445,44 @@ func TestProductionRefusesWhatIsUnsafe(t *testing.T) {
 	if got := problems(t, nil, production("DATABASE_URL", "", "TURKEY_EMBEDDED_POSTGRES", "true")); len(got) != 0 {
 		t.Errorf("a private PostgreSQL that is asked for: %q", got)
 	}
+	if mustLoad(t, nil, production()).WebhooksAnywhere() || !mustLoad(t, nil, nil).WebhooksAnywhere() ||
+		mustLoad(t, nil, map[string]string{"WEBHOOK_ALLOW_PRIVATE": "false"}).WebhooksAnywhere() {
+		t.Error("webhooks to private addresses: allowed by default outside production, never in it")
+	}
 	if c := mustLoad(t, nil, production("JWT_SECRET", "", "ENCRYPTION_KEY_SALT", strings.Repeat("e", 32))); string(c.JWTSecret) != strings.Repeat("e", 32) {
 		t.Error("the salt alone does not stand in for JWT_SECRET")
+	}
+}
+
+func TestSourcesOfRootKeys(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, nil, map[string]string{"ENCRYPTION_KEY_SALT_PREVIOUS": "an old one", "VAULT_KEYRING": "file:/etc/turkey/keyring.json, transit:https://bao:8200/v1/transit/keys/turkey",
+		"VAULT_KMS_TOKEN": "token", "VAULT_KMS_NAMESPACE": "team"})
+	if !c.Vault() || c.PreviousSalt != "an old one" || len(c.Keyring) != 2 || c.KMSToken != "token" || c.KMSNamespace != "team" {
+		t.Errorf("%+v", c)
+	}
+	if c := mustLoad(t, nil, map[string]string{"ENCRYPTION_KEY_SALT_PREVIOUS": "an old one"}); c.Vault() {
+		t.Error("an old value makes no vault")
+	}
+	for _, source := range []string{"/etc/turkey/keyring.json", "file", "file:", "vault:https://x", "FILE:/x", "file:/x,,"} {
+		if got := problems(t, nil, map[string]string{"VAULT_KEYRING": source}); len(got) != 1 || !strings.HasPrefix(got[0], "VAULT_KEYRING: expected") {
+			t.Errorf("%q: %q", source, got)
+		}
+	}
+	if got := problems(t, nil, map[string]string{"VAULT_KEYRING": "transit:https://bao:8200/v1/transit/keys/turkey"}); len(got) != 1 || !strings.HasPrefix(got[0], "VAULT_KMS_TOKEN") {
+		t.Errorf("%q", got)
+	}
+	// Where the salt stands in for JWT_SECRET, it does so while it is replaced too.
+	one, two := strings.Repeat("1", 32), strings.Repeat("2", 32)
+	if c := mustLoad(t, nil, production("JWT_SECRET", "", "ENCRYPTION_KEY_SALT", two, "ENCRYPTION_KEY_SALT_PREVIOUS", one)); string(c.JWTSecret) != two || string(c.PreviousSecret) != one {
+		t.Error("the old salt does not open the signing keys")
+	}
+	if c := mustLoad(t, nil, production("ENCRYPTION_KEY_SALT", two, "ENCRYPTION_KEY_SALT_PREVIOUS", one)); c.PreviousSecret != "" {
+		t.Error("the old salt is taken for an old JWT_SECRET")
+	}
+	// An old value need not be as good as a new one.
+	if got := problems(t, nil, production("ENCRYPTION_KEY_SALT", two, "ENCRYPTION_KEY_SALT_PREVIOUS", "0123456789abcdef")); len(got) != 0 {
+		t.Errorf("%q", got)
 	}
 }
 

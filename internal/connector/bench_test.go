@@ -226,8 +226,23 @@ func (c *calls) count(next http.Handler) http.Handler {
 	})
 }
 
-func (c *calls) tokens() int {
+func (c *calls) tokens() int { return c.of("/oauth2/token") }
+
+func (c *calls) of(path string) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.paths["/oauth2/token"]
+	return c.paths[path]
+}
+
+// under counts the calls below a path.
+func (c *calls) under(prefix string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for path, times := range c.paths {
+		if strings.HasPrefix(path, prefix) {
+			n += times
+		}
+	}
+	return n
 }

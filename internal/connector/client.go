@@ -32,12 +32,15 @@ type request struct {
 	method, url string
 	contentType string
 	bearer      string
+	header      map[string]string // further headers
 	body        []byte
+	pages       bool // the provider refuses with HTML pages, so a 4xx needs no JSON
 }
 
 type answer struct {
 	status     int
 	retryAfter time.Duration
+	header     http.Header
 	body       []byte
 }
 
@@ -46,7 +49,8 @@ func newClient(allowPrivate bool, now func() time.Time) *client {
 }
 
 // do makes the call and returns any answer that looks like the provider's: JSON, or a status that needs no body. Everything
-// else (timeout, redirect, HTML, too long) is an *Error already.
+// else (timeout, redirect, HTML, too long) is an *Error already; the answer comes along if there was one, for providers that
+// explain a 5xx.
 func (c *client) do(ctx context.Context, r request) (answer, error) {
 	called, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
@@ -62,6 +66,9 @@ func (c *client) do(ctx context.Context, r request) (answer, error) {
 	if r.bearer != "" {
 		req.Header.Set("Authorization", "Bearer "+r.bearer)
 	}
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return answer{}, unreachable(ctx, r.provider, err)
@@ -71,7 +78,10 @@ func (c *client) do(ctx context.Context, r request) (answer, error) {
 	if err != nil {
 		return answer{}, unreachable(ctx, r.provider, err)
 	}
-	a := answer{status: resp.StatusCode, retryAfter: c.retryAfter(resp.Header.Get("Retry-After")), body: body}
+	a := answer{status: resp.StatusCode, retryAfter: c.retryAfter(resp.Header.Get("Retry-After")), header: resp.Header, body: body}
+	if r.pages && a.status >= 400 && a.status < 500 && len(body) <= maxAnswer {
+		return a, nil
+	}
 	return a, a.plausible(r.provider)
 }
 

@@ -28,6 +28,15 @@ type Config struct {
 	// Bases override the scheme and host (and a path prefix) of a provider, for tests and the sandbox. The provider's real
 	// path is appended: GoogleOAuthBase + "/token".
 	GoogleOAuthBase, GoogleSheetsBase, GoogleDriveBase, GADataBase string
+	MetaBase                                                       string
+	// ShopifyBase is followed by the shop, because each shop is a host of its own: ShopifyBase + "/x.myshopify.com/admin/…".
+	ShopifyBase string
+	// ShopifyVersion is the Admin API's version; "" is the pinned one.
+	ShopifyVersion string
+	// MetaVersion is the Graph API's version; "" is the pinned one.
+	MetaVersion string
+	// Off names sources that the operator has switched off. They stay usable one by one, and are not among Sources.
+	Off []string
 	// AllowPrivate permits loopback and private addresses. Only for an overridden base.
 	AllowPrivate bool
 	// Now is the clock; nil is time.Now.
@@ -98,6 +107,7 @@ type Proof struct {
 	ExpiresAt          *time.Time // nil when the provider states no expiry
 	TimeZone, Currency string     // of the source, "" where it has none
 	Scopes             []string   // granted rights, nil where the provider does not say
+	Notes              []string   // what the person should know although it works, as sentences
 }
 
 // Report holds the rows of an extraction, by ascending date.
@@ -107,15 +117,18 @@ type Report struct {
 }
 
 // Row is one day of a source. The keys of Metrics are Columns without id and date; each value is a plain decimal number.
+// Sources says which of several candidates a metric was taken from, under "<metric>_source" (§7.1); nil where there is no choice.
 type Row struct {
 	Date    string
 	Metrics map[string]json.Number
+	Sources map[string]string
 }
 
 // Set is all connectors on one HTTP client and one token cache. It is safe for concurrent use.
 type Set struct {
 	services map[string]Service
 	sheets   *Sheets
+	off      []string
 }
 
 // New wires the connectors.
@@ -136,8 +149,9 @@ func New(cfg Config) *Set {
 		pageSize: ga4PageSize,
 	}
 	return &Set{
-		services: map[string]Service{GoogleSheets: sheets, GA4: analytics},
+		services: map[string]Service{GoogleSheets: sheets, GA4: analytics, Meta: newMeta(cfg, g.client), Shopify: newShopify(cfg, g.client)},
 		sheets:   sheets,
+		off:      cfg.Off,
 	}
 }
 
@@ -168,6 +182,23 @@ func (s *Set) Service(name string) (Service, bool) {
 func (s *Set) Source(name string) (Source, bool) {
 	source, ok := s.services[name].(Source)
 	return source, ok
+}
+
+// Renewer finds a service some of whose credentials are renewed.
+func (s *Set) Renewer(name string) (Renewer, bool) {
+	renewer, ok := s.services[name].(Renewer)
+	return renewer, ok
+}
+
+// Sources lists the sources that the operator has not switched off, sorted.
+func (s *Set) Sources() []string {
+	var names []string
+	for _, name := range s.Names() {
+		if _, ok := s.Source(name); ok && !slices.Contains(s.off, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Sheets is the Google Sheets destination.

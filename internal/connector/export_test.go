@@ -9,6 +9,22 @@ import (
 // Number gives the tests of this directory what no other package needs.
 func Number(text string) json.Number { return number(text) }
 
+// MetaRow decodes one row of Meta's insights.
+func MetaRow(raw []byte) (Row, error) {
+	var i metaInsight
+	err := json.Unmarshal(raw, &i)
+	return i.row(), err
+}
+
+// ShopTable decodes the table of a ShopifyQL report.
+func ShopTable(raw []byte) (map[string]map[string]json.Number, error) {
+	var table shopTable
+	if err := json.Unmarshal(raw, &table); err != nil {
+		return nil, err
+	}
+	return table.days()
+}
+
 // SetGA4PageSize makes paging testable with few days.
 func (s *Set) SetGA4PageSize(n int) { s.services[GA4].(*ga4).pageSize = n }
 

@@ -63,7 +63,7 @@ func (g *ga4) Parse(raw []byte) (Content, []string) {
 	if f.members["type"] == TypeServiceAccount {
 		s := readServiceAccount(f)
 		s.PropertyID = checkPropertyID(f, f.optional("property_id"))
-		return googleContent(f, s, TypeServiceAccount, s.ClientEmail)
+		return googleContent(f, s, TypeServiceAccount, s.ClientEmail, "analyticsdata.googleapis.com")
 	}
 	s := googleSecret{
 		RefreshToken: f.required("refresh_token"),
@@ -72,7 +72,7 @@ func (g *ga4) Parse(raw []byte) (Content, []string) {
 		PropertyID:   checkPropertyID(f, f.required("property_id")),
 	}
 	readTokenURI(f) // a foreign one is refused here too; it is no named field of this kind, so not kept
-	return googleContent(f, s, TypeOAuth, s.PropertyID)
+	return googleContent(f, s, TypeOAuth, s.PropertyID, "analyticsdata.googleapis.com")
 }
 
 func checkPropertyID(f *fields, id string) string {
@@ -283,7 +283,7 @@ func (g *ga4) run(ctx context.Context, who *account, property string, r ga4Reque
 	var out ga4Response
 	err = g.google.call(ctx, who, t, request{
 		method:      http.MethodPost,
-		url:         g.base + "/v1beta/properties/" + property + ":runReport",
+		url:         g.base + "/" + ga4Version + "/properties/" + property + ":runReport",
 		contentType: "application/json",
 		body:        body,
 	}, &out)

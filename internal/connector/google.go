@@ -46,6 +46,10 @@ type googleSecret struct {
 	AuthURI      string `json:"auth_uri,omitempty"`
 	TokenURI     string `json:"token_uri,omitempty"`
 	PropertyID   string `json:"property_id,omitempty"`
+
+	// Only WithGrant sets these; Parse keeps neither, so no pasted access token is ever used.
+	AccessToken string    `json:"access_token,omitempty"`
+	GrantEnds   time.Time `json:"grant_ends,omitzero"`
 }
 
 func (s googleSecret) serviceAccount() bool { return s.Type == TypeServiceAccount }
@@ -120,11 +124,12 @@ func (g *google) open(secret []byte, scope string) (*account, error) {
 	return a, nil
 }
 
-// call sends r with an access token of the account. A refused token is replaced once: Google may end one early.
+// call sends r with an access token of the account. A refused token is replaced once: Google may end one early. One that came
+// with the content is not replaced here: its renewal is not ours.
 func (g *google) call(ctx context.Context, who *account, t target, r request, out any) error {
 	r.provider = t.api
 	for attempt := 0; ; attempt++ {
-		access, err := g.tokens.get(ctx, who.key, who.grant(g))
+		access, err := g.access(ctx, who)
 		if err != nil {
 			return err
 		}
@@ -133,7 +138,7 @@ func (g *google) call(ctx context.Context, who *account, t target, r request, ou
 		if err != nil {
 			return err
 		}
-		if a.status == http.StatusUnauthorized && attempt == 0 {
+		if a.status == http.StatusUnauthorized && attempt == 0 && who.AccessToken == "" {
 			g.tokens.drop(who.key, access)
 			continue
 		}
@@ -144,8 +149,20 @@ func (g *google) call(ctx context.Context, who *account, t target, r request, ou
 	}
 }
 
-// renew signs in anew, which proves that the key or the refresh token still works.
+// access is the token that came with the content, or the cache's.
+func (g *google) access(ctx context.Context, who *account) (token, error) {
+	if who.AccessToken != "" {
+		return token{value: who.AccessToken, grantEnds: who.GrantEnds}, nil
+	}
+	return g.tokens.get(ctx, who.key, who.grant(g))
+}
+
+// renew signs in anew, which proves that the key or the refresh token still works. A token that came with the content was
+// renewed by the caller.
 func (g *google) renew(ctx context.Context, who *account) (token, error) {
+	if who.AccessToken != "" {
+		return g.access(ctx, who)
+	}
 	return g.tokens.renew(ctx, who.key, who.grant(g))
 }
 
@@ -201,6 +218,7 @@ func (g *google) token(ctx context.Context, who *account, form url.Values) (toke
 	}
 	var granted struct {
 		AccessToken    string `json:"access_token"`
+		RefreshToken   string `json:"refresh_token"`            // only when Google gives out another
 		ExpiresIn      int64  `json:"expires_in"`               // seconds
 		GrantExpiresIn int64  `json:"refresh_token_expires_in"` // seconds; only for grants with an end, e.g. apps in testing
 	}
@@ -210,7 +228,7 @@ func (g *google) token(ctx context.Context, who *account, form url.Values) (toke
 	if granted.AccessToken == "" {
 		return token{}, fail(Unavailable, "Google sign-in answered without an access token")
 	}
-	t := token{value: granted.AccessToken, expires: asked.Add(time.Duration(granted.ExpiresIn) * time.Second)}
+	t := token{value: granted.AccessToken, refresh: granted.RefreshToken, expires: asked.Add(time.Duration(granted.ExpiresIn) * time.Second)}
 	if granted.GrantExpiresIn > 0 {
 		t.grantEnds = asked.Add(time.Duration(granted.GrantExpiresIn) * time.Second)
 	}

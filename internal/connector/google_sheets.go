@@ -29,7 +29,7 @@ type Sheets struct {
 // File is a spreadsheet that the account can see.
 type File struct{ ID, Name string }
 
-// Tab is one sheet of a spreadsheet with the size of its grid. Writing outside the grid fails; AddRows makes it larger.
+// Tab is one sheet of a spreadsheet with the size of its grid. Writing outside the grid fails; Grow makes it larger.
 type Tab struct {
 	ID            int64
 	Title         string
@@ -56,11 +56,11 @@ func (g *Sheets) Parse(raw []byte) (Content, []string) {
 		f.problem("Google credential must be a service account")
 	}
 	s := readServiceAccount(f)
-	return googleContent(f, s, TypeServiceAccount, s.ClientEmail)
+	return googleContent(f, s, TypeServiceAccount, s.ClientEmail, "sheets.googleapis.com")
 }
 
 // googleContent seals the fields that were read, unless there were problems.
-func googleContent(f *fields, s googleSecret, kind, identity string) (Content, []string) {
+func googleContent(f *fields, s googleSecret, kind, identity, host string) (Content, []string) {
 	if len(f.problems) > 0 {
 		return Content{}, f.problems
 	}
@@ -68,7 +68,7 @@ func googleContent(f *fields, s googleSecret, kind, identity string) (Content, [
 	if err != nil {
 		return Content{}, []string{invalidJSON}
 	}
-	return Content{JSON: sealed, Type: kind, Preview: mask(identity)}, nil
+	return Content{JSON: sealed, Type: kind, Preview: mask(identity), Host: host}, nil
 }
 
 // Verify proves the key, both APIs and, with a mapping, the right on the mapped spreadsheet. Without one it does not ask
@@ -153,7 +153,7 @@ func (g *Sheets) filesPage(ctx context.Context, who *account, size int, pageToke
 		missing: "Google Drive does not know the list of files",
 	}
 	var page filesPage
-	err := g.google.call(ctx, who, t, request{method: http.MethodGet, url: g.driveBase + "/drive/v3/files?" + q.Encode()}, &page)
+	err := g.google.call(ctx, who, t, request{method: http.MethodGet, url: g.driveBase + "/drive/" + driveVersion + "/files?" + q.Encode()}, &page)
 	return page, err
 }
 
@@ -213,6 +213,12 @@ func (g *Sheets) Raw(ctx context.Context, secret []byte, spreadsheetID, tab stri
 	return g.values(ctx, secret, spreadsheetID, tab, query)
 }
 
+// Formulas is Raw, with formulas in place of what they give.
+func (g *Sheets) Formulas(ctx context.Context, secret []byte, spreadsheetID, tab string) ([][]any, error) {
+	const query = "?majorDimension=ROWS&valueRenderOption=FORMULA&dateTimeRenderOption=SERIAL_NUMBER"
+	return g.values(ctx, secret, spreadsheetID, tab, query)
+}
+
 func (g *Sheets) values(ctx context.Context, secret []byte, spreadsheetID, tab, query string) ([][]any, error) {
 	who, err := g.google.open(secret, scopeSheetsAndDrive)
 	if err != nil {
@@ -237,6 +243,15 @@ var explicitA1 = regexp.MustCompile(`^[A-Z]{1,3}[1-9][0-9]{0,6}(:[A-Z]{1,3}[1-9]
 
 // Write writes all ranges in one call, all or none, as RAW. Repeating it changes nothing, so it may be retried.
 func (g *Sheets) Write(ctx context.Context, secret []byte, spreadsheetID, tab string, ranges []Range) error {
+	return g.write(ctx, secret, spreadsheetID, tab, "RAW", ranges)
+}
+
+// Enter is Write as if a person typed the values: for formulas that stood there before, never for what comes from a source.
+func (g *Sheets) Enter(ctx context.Context, secret []byte, spreadsheetID, tab string, ranges []Range) error {
+	return g.write(ctx, secret, spreadsheetID, tab, "USER_ENTERED", ranges)
+}
+
+func (g *Sheets) write(ctx context.Context, secret []byte, spreadsheetID, tab, option string, ranges []Range) error {
 	if len(ranges) == 0 {
 		return nil
 	}
@@ -252,19 +267,25 @@ func (g *Sheets) Write(ctx context.Context, secret []byte, spreadsheetID, tab st
 		}
 		data = append(data, valueRange{Range: quoteTab(tab) + "!" + r.A1, MajorDimension: "ROWS", Values: r.Values})
 	}
-	body := map[string]any{"valueInputOption": "RAW", "data": data}
+	body := map[string]any{"valueInputOption": option, "data": data}
 	return g.post(ctx, secret, spreadsheetID, tab, "/values:batchUpdate?fields=totalUpdatedCells", body)
 }
 
-// AddRows makes the grid of a tab n rows longer.
-func (g *Sheets) AddRows(ctx context.Context, secret []byte, spreadsheetID string, tabID int64, n int) error {
-	if n <= 0 {
+// MaxCells is what Google lets a spreadsheet hold, over all its tabs.
+const MaxCells = 10_000_000
+
+// Grow makes the grid of a tab so many rows longer and columns wider, in one call.
+func (g *Sheets) Grow(ctx context.Context, secret []byte, spreadsheetID string, tabID int64, rows, columns int) error {
+	var requests []any
+	for dimension, n := range map[string]int{"ROWS": rows, "COLUMNS": columns} {
+		if n > 0 {
+			requests = append(requests, map[string]any{"appendDimension": map[string]any{"sheetId": tabID, "dimension": dimension, "length": n}})
+		}
+	}
+	if len(requests) == 0 {
 		return nil
 	}
-	body := map[string]any{"requests": []any{
-		map[string]any{"appendDimension": map[string]any{"sheetId": tabID, "dimension": "ROWS", "length": n}},
-	}}
-	return g.post(ctx, secret, spreadsheetID, "", ":batchUpdate?fields=spreadsheetId", body)
+	return g.post(ctx, secret, spreadsheetID, "", ":batchUpdate?fields=spreadsheetId", map[string]any{"requests": requests})
 }
 
 func (g *Sheets) post(ctx context.Context, secret []byte, spreadsheetID, tab, suffix string, body any) error {
@@ -302,7 +323,7 @@ func (g *Sheets) path(id, suffix string) (string, error) {
 	if !spreadsheetID.MatchString(id) {
 		return "", fail(NotFound, "Not a spreadsheet id: %q", id)
 	}
-	return g.sheetsBase + "/v4/spreadsheets/" + id + suffix, nil
+	return g.sheetsBase + "/" + sheetsVersion + "/spreadsheets/" + id + suffix, nil
 }
 
 func sheetsTarget(who *account, id, tab string) target {

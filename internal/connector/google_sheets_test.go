@@ -102,20 +102,30 @@ func TestSheetsTabsAndRows(t *testing.T) {
 	if err != nil || len(tabs) != 2 || tabs[1].Title != "GA4" || tabs[1].Rows != 1000 || tabs[1].Columns != 26 {
 		t.Fatalf("Tabs = %+v, %v", tabs, err)
 	}
-	if err := sheets.AddRows(t.Context(), secret, id, tabs[1].ID, 5); err != nil {
+	if err := sheets.Grow(t.Context(), secret, id, tabs[1].ID, 5, 2); err != nil {
 		t.Fatal(err)
 	}
-	if err := sheets.AddRows(t.Context(), secret, id, tabs[1].ID, 0); err != nil {
+	if err := sheets.Grow(t.Context(), secret, id, tabs[1].ID, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	grown, err := sheets.Tabs(t.Context(), secret, id)
-	if err != nil || grown[0].Rows != 1000 || grown[1].Rows != 1005 {
+	if err != nil || grown[0].Rows != 1000 || grown[1].Rows != 1005 || grown[0].Columns != 26 || grown[1].Columns != 28 {
 		t.Errorf("Tabs = %+v, %v", grown, err)
 	}
 	if err := sheets.Write(t.Context(), secret, id, "GA4", []connector.Range{{A1: "A1005:B1005", Values: [][]any{{1, 2}}}}); err != nil {
 		t.Error(err)
 	}
-	err = sheets.AddRows(t.Context(), secret, id, 99, 1)
+	if err := sheets.Enter(t.Context(), secret, id, "GA4", []connector.Range{{A1: "AB1", Values: [][]any{{"=1+1"}}}}); err != nil {
+		t.Error(err)
+	}
+	typed, err := sheets.Formulas(t.Context(), secret, id, "GA4")
+	if err != nil || len(typed) != 1005 || typed[0][27] != "=1+1" {
+		t.Errorf("typed %v, %v", typed[:1], err)
+	}
+	if shown, err := sheets.Raw(t.Context(), secret, id, "GA4"); err != nil || shown[0][27] == "=1+1" {
+		t.Errorf("a formula was written as text: %v", err)
+	}
+	err = sheets.Grow(t.Context(), secret, id, 99, 1, 0)
 	wantError(t, err, connector.Invalid, "invalid")
 }
 

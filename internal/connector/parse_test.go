@@ -128,7 +128,7 @@ func TestParse(t *testing.T) {
 func TestSet(t *testing.T) {
 	t.Parallel()
 	set := connector.New(connector.Config{})
-	if got := set.Names(); !slices.Equal(got, []string{connector.GA4, connector.GoogleSheets}) {
+	if got := set.Names(); !slices.Equal(got, []string{connector.GA4, connector.GoogleSheets, connector.Meta, connector.Shopify}) {
 		t.Errorf("Names() = %v", got)
 	}
 	if _, ok := set.Source(connector.GoogleSheets); ok {

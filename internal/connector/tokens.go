@@ -14,9 +14,11 @@ const (
 	tokenMargin = 5 * time.Minute
 )
 
-// token is an access token. grantEnds is when the grant behind it ends, zero if the provider states no end.
+// token is an access token. refresh is the refresh token that came with it, "" if none did; grantEnds is when the grant behind
+// it ends, zero if the provider states no end.
 type token struct {
 	value     string
+	refresh   string
 	expires   time.Time
 	grantEnds time.Time
 }

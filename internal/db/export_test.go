@@ -6,4 +6,12 @@ var (
 	Outage        = outage
 	TooOld        = tooOld
 	LatestVersion = latestVersion
+
+	PreparedTables = preparedTables
+)
+
+// CreateRoles and PreparedMark are parts of the file for psql.
+const (
+	CreateRoles  = createRoles
+	PreparedMark = preparedMark
 )

@@ -32,6 +32,7 @@ var rowOf = map[string]string{
 	"sheet_mappings":    `(user_id, service, spreadsheet_id, sheet_name) SELECT $3, 'meta', 's', 't'`,
 	"audit_logs":        `(user_id, action, status) SELECT $3, 'save', 'success'`,
 	"kpi_runs":          `(id, user_id, service) SELECT gen_random_uuid(), $3, 'meta'`,
+	"job_schedules":     `(user_id, service, cron_expression) SELECT $3, 'meta', '0 2 * * *'`,
 	"user_identities":   `(app_id, issuer, subject, user_id) SELECT $1, 'https://issuer.example', 'subject-' || $1, $2`,
 	"credential_versions": `(user_id, credential_id, version, type, encrypted_data, preview, created_at)
 		SELECT user_id, id, 1, 'oauth', 'v1.', '***', now() FROM credentials WHERE user_id = $3`,
@@ -42,6 +43,7 @@ var rowOf = map[string]string{
 		SELECT gen_random_uuid(), user_id, id, 'credential.broken', '{}' FROM webhooks WHERE user_id = $3`,
 	"idempotency_keys": `(user_id, key, request_hash, locked_until) SELECT $3, 'key-' || $1, '', now()`,
 	"kpi_rows":         `(user_id, service, day, id, metrics, run_id) SELECT $3, 'meta', '2026-01-01', gen_random_uuid(), '{}', gen_random_uuid()`,
+	"kpi_undo":         `(user_id, run_id, spreadsheet_id, sheet_id, cells) SELECT user_id, id, 's', 0, '[]' FROM kpi_runs WHERE user_id = $3`,
 }
 
 // matrix is a database with one row of every table for each of two tenants.

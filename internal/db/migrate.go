@@ -73,6 +73,9 @@ func Migrate(ctx context.Context, cfg MigrateConfig) (int, error) {
 	if err := m.bootstrapRoles(ctx); err != nil {
 		return 0, m.missingRight(err)
 	}
+	if err := m.takeOverPrepared(ctx); err != nil {
+		return 0, m.missingRight(err)
+	}
 	applied, err := m.up(ctx)
 	return applied, m.missingRight(err)
 }
@@ -220,6 +223,9 @@ func (m *migrator) refuseForeign(ctx context.Context) error {
 	case kpi:
 		return errors.New("this is a database of the KPI ETL predecessor; nothing was changed: give TurKey an empty database and run `gravy import kpi-etl --from <this url>`")
 	case foreign:
+		if prepared, err := m.prepared(ctx); err != nil || prepared {
+			return err
+		}
 		return errors.New("this database already has a table users that TurKey did not make; nothing was changed: give TurKey an empty database of its own")
 	}
 	return nil

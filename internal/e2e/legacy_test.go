@@ -76,6 +76,23 @@ func TestImportedPasswords(t *testing.T) {
 	only(t, "first logins", together(4, func(int) answer { return s.login("shop", email, "Parallel-1!") }), 200)
 	s.login("shop", email, "Parallel-1!").want(t, 200, "")
 
+	// Our own algorithm with other parameters is brought up to date alike, and once.
+	id, email = s.account("shop")
+	stored := func() string { return one[string](s.world, `SELECT password_hash FROM users WHERE id = $1`, id) }
+	s.login("shop", email, wrong).want(t, 401, "invalid_credentials")
+	if stored() != cheapHash() {
+		t.Errorf("a wrong password changed the hash: %.30s", stored())
+	}
+	s.login("shop", email, password).want(t, 200, "")
+	renewed := stored()
+	if !strings.HasPrefix(renewed, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("not brought up to date: %.30s", renewed)
+	}
+	s.login("shop", email, password).want(t, 200, "")
+	if stored() != renewed {
+		t.Error("a hash that is up to date was made anew")
+	}
+
 	// What is no hash opens nothing.
 	for _, broken := range []string{"", "!", "*", "$2b$", "$2b$04$short", "$argon2id$", "$argon2id$v=19$m=0,t=0,p=0$$", "plain"} {
 		id, email := s.account("shop")

@@ -25,9 +25,11 @@ import (
 	"turkey/internal/connector"
 	"turkey/internal/db"
 	"turkey/internal/db/dbtest"
+	"turkey/internal/idempotency"
 	"turkey/internal/kpi"
 	"turkey/internal/limit"
 	"turkey/internal/mail"
+	"turkey/internal/notify"
 	"turkey/internal/queue"
 	"turkey/internal/server"
 	"turkey/internal/vault"
@@ -54,6 +56,9 @@ type settings struct {
 	proxies string // TRUST_PROXY
 	url     string // of the database; empty: a fresh one
 	direct  string // where notifications are followed; empty: the database
+
+	providers connector.Config // where the providers are; zero: the real ones, which no test may call
+	checks    bool             // credentials are checked without being asked
 }
 
 type option func(*settings)
@@ -92,6 +97,7 @@ type replica struct {
 	base     string
 	http     *http.Client
 	auth     *auth.Service
+	notify   *notify.Service
 	halt     func()
 }
 
@@ -157,6 +163,9 @@ func (w *world) start(set settings) *replica {
 	ac := set.auth
 	ac.DB, ac.Log, ac.Queue, ac.Now, ac.Lockout = database, log, jobs, w.now, lockout{limits.Lockout()}
 	ac.Purgers = map[string]auth.Purger{"rate_limits": limits.Purge}
+	for name, purge := range vault.Purgers(database) {
+		ac.Purgers[name] = purge
+	}
 	if ac.Templates, err = mail.LoadTemplates(""); err != nil {
 		t.Fatal(err)
 	}
@@ -166,16 +175,31 @@ func (w *world) start(set settings) *replica {
 	}
 	s.auth, err = auth.New(t.Context(), ac)
 	must(t, err)
-	srv := server.New(server.Config{Version: "1.0.0-test", Log: log, Origins: ac.Origins, AllowOrigin: s.auth.AllowsOrigin, TrustProxy: proxies, Ping: database.Ping})
-	srv.Use(limits.Layer(srv.WriteError))
+	srv := server.New(server.Config{Version: "1.0.0-test", Log: log, Origins: ac.Origins, AllowOrigin: s.auth.AllowsOrigin, TrustProxy: proxies, Ping: database.Ping, Clerk: s.auth.ClerkState})
+	srv.Use(limits.Layer(auth.PageErrors(srv.WriteError)))
+	repeats, err := idempotency.New(idempotency.Config{DB: database, Log: log, Secret: ac.Secret, PreviousSecret: ac.PreviousSecret})
+	must(t, err)
+	s.auth.Then(repeats.Once(srv.API()))
 	s.auth.Mount(srv.API())
+	s.auth.MountAdmin(srv.API())
 	s.auth.MountPages(srv)
-	connectors := connector.New(connector.Config{})
-	credentials, err := vault.New(t.Context(), vault.Config{DB: database, Log: log, Secret: []byte(strings.Repeat("e", 32)), Connectors: connectors})
+	connectors := connector.New(set.providers)
+	notices := notify.New(notify.Config{DB: database, Log: log, Now: w.now, Queue: jobs, Mail: s.auth, AllowPrivate: true})
+	s.notify = notices
+	vc := vault.Config{DB: database, Log: log, Secret: []byte(strings.Repeat("e", 32)), Connectors: connectors, Notifier: notices, Now: w.now}
+	if set.checks {
+		vc.Queue = jobs
+	}
+	credentials, err := vault.New(t.Context(), vc)
 	must(t, err)
 	credentials.Mount(srv.API(), s.auth.Recognised(srv.API()))
+	notices.SealWith(credentials)
+	notices.Mount(srv.API(), s.auth.Recognised(srv.API()))
 	pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: w.now, Credentials: credentials, Connectors: connectors, Zone: "UTC", MaxAttempts: 1, Queue: jobs})
 	pipeline.Mount(srv.API(), s.auth.Recognised(srv.API()))
+	s.auth.AddExporter("notifications", notices.Export)
+	s.auth.AddExporter("credentials", credentials.Export)
+	s.auth.AddExporter("pipeline", pipeline.Export)
 	must(t, jobs.Open())
 	must(t, jobs.Start(context.WithoutCancel(t.Context())))
 	limits.Start()
@@ -219,7 +243,10 @@ func (w *world) start(set settings) *replica {
 type lockout struct{ *limit.Lockout }
 
 // Begin asks whether a guess may be judged.
-func (l lockout) Begin(ctx context.Context, app, email, ip string) (auth.Attempt, error) {
+func (l lockout) Begin(ctx context.Context, app, email, ip, device string) (auth.Attempt, error) {
+	if device != "" {
+		ctx = limit.WithKnownDevice(ctx, device)
+	}
 	return l.Lockout.Begin(ctx, app, email, ip)
 }
 

@@ -29,6 +29,9 @@ type exportedRun struct {
 	ID            string          `json:"id"`
 	Service       string          `json:"service"`
 	TargetDate    *wire.Day       `json:"targetDate"`
+	From          *wire.Day       `json:"from"`
+	To            *wire.Day       `json:"to"`
+	DryRun        bool            `json:"dryRun"`
 	SpreadsheetID *string         `json:"spreadsheetId"`
 	SheetName     *string         `json:"sheetName"`
 	Status        string          `json:"status"`
@@ -63,10 +66,13 @@ func (s *Service) Export(ctx context.Context, user uuid.UUID) (any, error) {
 }
 
 func exportRun(r kpidb.ExportRunsRow) exportedRun {
-	e := exportedRun{ID: r.ID.String(), Service: r.Service, SpreadsheetID: r.SpreadsheetID, SheetName: r.SheetName, Status: r.Status, Attempt: r.Attempt,
+	e := exportedRun{ID: r.ID.String(), Service: r.Service, SpreadsheetID: r.SpreadsheetID, SheetName: r.SheetName, DryRun: r.DryRun, Status: r.Status, Attempt: r.Attempt,
 		Result: r.Result, FailedReason: r.ErrorReason, CreatedAt: wire.Time(r.CreatedAt), StartedAt: wire.TimePtr(r.StartedAt), FinishedAt: wire.TimePtr(r.FinishedAt)}
 	if r.TargetDay != nil {
 		e.TargetDate = &wire.Day{Time: *r.TargetDay}
+	}
+	if r.FromDay != nil {
+		e.From, e.To = &wire.Day{Time: *r.FromDay}, &wire.Day{Time: *r.ToDay}
 	}
 	return e
 }

@@ -2,7 +2,6 @@ package kpi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -12,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"turkey/internal/audit"
@@ -35,12 +33,15 @@ func (s *Service) Mount(api huma.API, bearer func(huma.Context, func(huma.Contex
 	set.DefaultStatus = http.StatusCreated
 	huma.Register(api, set, s.handleSetMapping)
 	huma.Register(api, op(http.MethodGet, "/api/sheet-mappings", "listSheetMappings", "Sheets", "List mappings", "Ordered by service."), s.handleMappings)
-	huma.Register(api, op(http.MethodPost, "/api/v1/sync/{service}", "syncService", "Sync", "Sync now",
-		"Creates a run that fetches the source's figures and writes them to the mapped tab. Without targetDate: the trailing window up to the source's own yesterday."), s.handleSync)
-	huma.Register(api, op(http.MethodGet, "/api/v1/jobs/{jobId}", "getJob", "Sync", "One run", "Own runs only."), s.handleJob)
+	huma.Register(api, op(http.MethodDelete, "/api/sheet-mappings/{service}", "deleteSheetMapping", "Sheets", "Remove a mapping",
+		"The spreadsheet and what is in it stay; runs of the service end with an error until a tab is mapped again."), s.handleDeleteMapping)
+	s.mountSync(api, op)
+	s.mountAwaited(api, op)
+	s.mountRuns(api, op)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/spreadsheets", "listSpreadsheets", "Sheets", "Spreadsheets the credential sees", "At most 1000."), s.handleSpreadsheets)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/sheets", "listTabs", "Sheets", "Tabs of a spreadsheet", "In the order of the spreadsheet."), s.handleTabs)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/values", "readTab", "Sheets", "Values of a tab", "The whole tab, as formatted text."), s.handleValues)
+	s.mountSchedules(api, op)
 }
 
 type mappingBody struct {
@@ -114,153 +115,29 @@ func (s *Service) handleMappings(ctx context.Context, _ *struct{}) (*mappingsOut
 	return out, nil
 }
 
-type syncInput struct {
-	Service string `path:"service" example:"ga4"`
-	Body    *struct {
-		TargetDate    *string `json:"targetDate,omitempty" format:"date" doc:"YYYY-MM-DD in the source's own time zone, not later than today there, at most 37 months back"`
-		SpreadsheetID *string `json:"spreadsheetId,omitempty" doc:"Instead of the mapping's"`
-		SheetName     *string `json:"sheetName,omitempty" doc:"Instead of the mapping's"`
-	}
-}
-
-type syncOutput struct {
+type doneOutput struct {
 	Body struct {
 		Success bool   `json:"success"`
-		Message string `json:"message" example:"GA4 sync job enqueued"`
-		Data    struct {
-			JobID      string `json:"jobId" format:"uuid"`
-			Source     string `json:"source"`
-			TargetDate string `json:"targetDate" format:"date"`
-		} `json:"data"`
+		Message string `json:"message"`
 	}
 }
 
-func (s *Service) handleSync(ctx context.Context, in *syncInput) (*syncOutput, error) {
+func (s *Service) handleDeleteMapping(ctx context.Context, in *struct {
+	Service string `path:"service" example:"ga4"`
+}) (*doneOutput, error) {
 	user, _ := caller.UserFrom(ctx)
-	if _, ok := s.connectors.Source(in.Service); !ok {
+	if _, ok := s.connectors.Service(in.Service); !ok {
 		return nil, invalidService(in.Service)
 	}
-	id, err := uuid.NewRandom()
-	if err != nil {
-		return nil, err
-	}
-	arg := kpidb.CreateRunParams{ID: id, Service: in.Service, Metadata: audit.Meta(ctx, nil)}
-	if in.Body != nil {
-		arg.SpreadsheetID, arg.SheetName = in.Body.SpreadsheetID, in.Body.SheetName
-		if unfit(arg.SpreadsheetID) || unfit(arg.SheetName) {
-			return nil, errPlace
-		}
-		if arg.TargetDay, err = s.targetDay(in.Body.TargetDate); err != nil {
-			return nil, err
-		}
-	}
-	row, err := s.q.CreateRun(ctx, s.db.In(db.User(user.ID)), arg)
+	_, err := s.q.DeleteMapping(ctx, s.db.In(db.User(user.ID)), in.Service, audit.Meta(ctx, nil))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fault.New(fault.NotFound, "SERVICE_NOT_FOUND", "Service not configured")
+		return nil, fault.New(fault.NotFound, "NOT_FOUND", fmt.Sprintf("No sheet mapping found for %s service", title(in.Service)))
 	}
 	if err != nil {
 		return nil, err
 	}
-	s.wake()
-	out := &syncOutput{}
-	out.Body.Success, out.Body.Message = true, title(in.Service)+" sync job enqueued"
-	d := &out.Body.Data
-	d.JobID, d.Source, d.TargetDate = id.String(), in.Service, s.day(arg.TargetDay, row.SourceTimezone)
-	return out, nil
-}
-
-// oldestTarget is how far back a source can be asked.
-const oldestTarget = 37 // months
-
-// targetDay reads an explicit day. Somewhere on earth it is already tomorrow; which day it is at the source is known
-// there alone, so one day ahead of UTC passes here.
-func (s *Service) targetDay(text *string) (*time.Time, error) {
-	if text == nil {
-		return nil, nil //nolint:nilnil // no day given is a fine answer
-	}
-	day, err := wire.ParseDay(*text)
-	if err != nil {
-		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "targetDate must be a date in the form YYYY-MM-DD")
-	}
-	now := s.now().UTC()
-	if day.After(now.Add(14*time.Hour)) || day.Before(now.AddDate(0, -oldestTarget, 0)) {
-		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", fmt.Sprintf("targetDate must not be in the future nor more than %d months ago", oldestTarget))
-	}
-	return &day.Time, nil
-}
-
-// day is the target day as shown: the given one, else yesterday at the source, else in the default zone.
-func (s *Service) day(target *time.Time, zone string) string {
-	if target != nil {
-		return target.Format(time.DateOnly)
-	}
-	if zone == "" {
-		zone = s.zone
-	}
-	return yesterday(s.now(), zone).Format(time.DateOnly)
-}
-
-type jobOutput struct {
-	Body struct {
-		Success bool `json:"success"`
-		Data    struct {
-			Status   string `json:"status" enum:"waiting,delayed,active,completed,failed,cancelled"`
-			Progress int16  `json:"progress" minimum:"0" maximum:"100"`
-			Data     struct {
-				JobID         string    `json:"jobId" format:"uuid"`
-				Source        string    `json:"source"`
-				TargetDate    string    `json:"targetDate,omitempty" format:"date"`
-				CreatedAt     wire.Time `json:"createdAt" format:"date-time"`
-				RetryCount    int16     `json:"retryCount"`
-				SpreadsheetID *string   `json:"spreadsheetId,omitempty"`
-				SheetName     *string   `json:"sheetName,omitempty"`
-				UserID        int64     `json:"userId"`
-			} `json:"data"`
-			Result       *Result `json:"result"`
-			FailedReason string  `json:"failedReason,omitempty"`
-		} `json:"data"`
-	}
-}
-
-var errJob = fault.New(fault.NotFound, "JOB_NOT_FOUND", "Job not found")
-
-func (s *Service) handleJob(ctx context.Context, in *struct {
-	JobID string `path:"jobId" doc:"Job id"`
-}) (*jobOutput, error) {
-	user, _ := caller.UserFrom(ctx)
-	id, err := uuid.Parse(in.JobID)
-	if err != nil {
-		return nil, errJob
-	}
-	r, err := s.q.GetRun(ctx, s.db.In(db.User(user.ID)), id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errJob
-	}
-	if err != nil {
-		return nil, err
-	}
-	out := &jobOutput{}
-	out.Body.Success = true
-	d := &out.Body.Data
-	d.Status, d.Progress = r.Status, r.Progress
-	j := &d.Data
-	j.JobID, j.Source, j.CreatedAt, j.UserID = r.ID.String(), r.Service, wire.Time(r.CreatedAt), r.UserID
-	j.RetryCount, j.SpreadsheetID, j.SheetName = max(r.Attempt-1, 0), r.SpreadsheetID, r.SheetName
-	if r.TargetDay != nil {
-		j.TargetDate = r.TargetDay.Format(time.DateOnly)
-	}
-	if len(r.Result) > 0 {
-		d.Result = &Result{}
-		if err := json.Unmarshal(r.Result, d.Result); err != nil {
-			return nil, fmt.Errorf("stored result of run %s: %w", id, err)
-		}
-		if j.TargetDate == "" {
-			j.TargetDate = d.Result.Date
-		}
-	}
-	if r.Error != nil {
-		d.FailedReason = *r.Error
-	}
+	out := &doneOutput{}
+	out.Body.Success, out.Body.Message = true, "Sheet mapping deleted successfully"
 	return out, nil
 }
 
@@ -291,7 +168,7 @@ func (s *Service) proxyCredential(ctx context.Context, credential string) ([]byt
 	if err != nil || id < 1 {
 		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "credential_id must be a number")
 	}
-	service, secret, err := s.credentials.Use(ctx, user.ID, id, "proxy")
+	service, secret, err := s.credentials.Use(ctx, user.ID, id, audit.Use{Purpose: "proxy"})
 	if err != nil {
 		return nil, err
 	}

@@ -3,18 +3,17 @@ package kpi
 import (
 	"encoding/json"
 	"fmt"
-	"math/big"
 	"slices"
 	"strings"
-	"time"
 
 	"turkey/internal/connector"
 )
 
 // dayRow is one day on its way into a tab: values under our columns' names, the row id among them.
 type dayRow struct {
-	day    string // YYYY-MM-DD
-	values map[string]any
+	day     string // YYYY-MM-DD
+	values  map[string]any
+	written map[string]json.Number // what was last written for the day into this very tab; nil: not known
 }
 
 // placed is what became of a dayRow.
@@ -27,9 +26,26 @@ type placed struct {
 
 // load is a planned write: the difference between what a tab holds and what it should.
 type load struct {
-	ranges []connector.Range
-	rows   []placed
-	height int // rows the tab must have
+	ranges        []connector.Range
+	rows          []placed
+	changes       []change
+	overwritten   int // cells that people had changed since they were written
+	height, width int // rows and columns the tab must have
+}
+
+// change is what a load does to one row of a tab.
+type change struct {
+	Day   string          `json:"day"`
+	ID    string          `json:"id"` // as it stands in the tab
+	New   bool            `json:"new,omitempty"`
+	Cells map[string]swap `json:"cells"` // by column
+}
+
+// swap is one cell before and after. Old is nil of an empty cell, and what was shown where Formula stood.
+type swap struct {
+	Old     any    `json:"old,omitempty"`
+	Formula string `json:"formula,omitempty"`
+	New     any    `json:"new"`
 }
 
 // mismatch says that a tab's first row is not a header of this source.
@@ -47,7 +63,7 @@ func (m *mismatch) Error() string {
 }
 
 // laterColumns counts the columns at the end of a source's header that its first generation did not have.
-var laterColumns = map[string]int{connector.GA4: 1}
+var laterColumns = map[string]int{connector.Meta: 3, connector.GA4: 1, connector.Shopify: 2}
 
 // owners tells a tab's source by columns that only one has; two of them decide (contract §7.4).
 var owners = map[string][]string{
@@ -56,55 +72,111 @@ var owners = map[string][]string{
 	"shopify": {"total_orders", "total_revenue", "net_revenue", "repeat_customers"},
 }
 
-// plan compares a tab, as read unformatted, with the rows of a source. It touches nothing but our columns of those
-// rows; columns are found by name, wherever their owner moved them.
-func plan(service string, columns []string, grid [][]any, rows []dayRow) (load, error) {
+// plan compares a tab with the rows of a source. It touches nothing but our columns of those rows; columns are found by
+// name, wherever their owner moved them, rows by their day, and by their id where somebody changed the day.
+func plan(service string, columns []string, tab grid, rows []dayRow) (load, error) {
 	var l load
-	at, headerWrite, err := header(service, columns, grid)
+	at, headerWrite, err := header(service, columns, tab.shown)
 	if err != nil {
 		return l, err
 	}
 	if headerWrite != nil {
 		l.ranges = append(l.ranges, *headerWrite)
 	}
-	byDay := daysOf(grid, at["date"])
-	next := max(len(grid), 1) + 1
+	byDay, byID := daysOf(tab.shown, at["date"]), idsOf(tab.shown, at["id"])
+	taken := map[int]bool{}
 	for _, r := range rows {
+		taken[byDay[r.day]] = true
+	}
+	next := max(len(tab.shown), 1) + 1
+	for _, r := range rows {
+		id := fmt.Sprint(r.values["id"])
 		n, known := byDay[r.day]
 		if !known {
-			l.ranges = append(l.ranges, rowRange(next, at, r.values))
-			l.rows = append(l.rows, placed{day: r.day, mode: "append", row: next, id: fmt.Sprint(r.values["id"])})
-			byDay[r.day] = next
-			next++
+			n, known = byID[id]
+			known = known && !taken[n]
+			taken[n] = true
+		}
+		if !known {
+			n, next = next, next+1
+			l.rows = append(l.rows, placed{day: r.day, mode: "append", row: n, id: id})
+			l.change(n, at, change{Day: r.day, ID: id, New: true, Cells: swaps(r.values)})
 			continue
 		}
-		p, changed := update(grid[n-1], n, at, r)
-		if changed != nil {
-			l.ranges = append(l.ranges, *changed)
-		}
-		l.rows = append(l.rows, p)
+		l.update(tab, n, at, r)
 	}
-	l.height = max(next-1, len(grid))
+	l.height = max(next-1, len(tab.shown))
+	for _, c := range at {
+		l.width = max(l.width, c+1)
+	}
 	return l, nil
+}
+
+// swaps are cells that were empty.
+func swaps(values map[string]any) map[string]swap {
+	cells := make(map[string]swap, len(values))
+	for name, v := range values {
+		cells[name] = swap{New: v}
+	}
+	return cells
+}
+
+// change plans the write of one row's cells.
+func (l *load) change(n int, at map[string]int, c change) {
+	values := make(map[string]any, len(c.Cells))
+	for name, cell := range c.Cells {
+		values[name] = cell.New
+	}
+	l.ranges = append(l.ranges, rowRange(n, at, values))
+	l.changes = append(l.changes, c)
+}
+
+// update compares one existing row cell by cell. The row keeps its id unless it has none, and the date it has in whatever
+// form, if it is the day. What people put into our cells gives way to the source and is counted.
+func (l *load) update(tab grid, n int, at map[string]int, r dayRow) {
+	p := placed{day: r.day, mode: "skip", row: n, id: fmt.Sprint(r.values["id"])}
+	changed := map[string]swap{}
+	for name, want := range r.values {
+		have := tab.at(n-1, at[name])
+		if name == "date" && dayOf(have) == r.day {
+			continue
+		}
+		if name == "id" && textOf(have) != "" {
+			p.id = textOf(have)
+			continue
+		}
+		formula := tab.formula(n-1, at[name])
+		if formula == "" && sameValue(have, want) {
+			continue
+		}
+		cell := swap{Formula: formula, New: want}
+		if have != "" {
+			cell.Old = have
+		}
+		changed[name] = cell
+		if last, known := r.written[name]; formula != "" || name == "date" || known && !sameValue(have, last) {
+			l.overwritten++
+		}
+	}
+	if len(changed) > 0 {
+		p.mode = "update"
+		l.change(n, at, change{Day: r.day, ID: p.id, Cells: changed})
+	}
+	l.rows = append(l.rows, p)
 }
 
 // header finds our columns (0-based) in row 1. An empty tab gets our header; one of an older generation is extended to
 // the right of everything in the tab, notes without a header included; anything else is refused.
-func header(service string, columns []string, grid [][]any) (map[string]int, *connector.Range, error) {
-	at := map[string]int{}
-	if len(grid) == 0 {
+func header(service string, columns []string, tab [][]any) (map[string]int, *connector.Range, error) {
+	if len(tab) == 0 {
+		at := map[string]int{}
 		cells := make([]any, len(columns))
 		for i, c := range columns {
 			at[c], cells[i] = i, c
 		}
 		return at, &connector.Range{A1: span(1, 0, len(columns)-1), Values: [][]any{cells}}, nil
 	}
-	for i, cell := range grid[0] {
-		name := strings.ToLower(strings.TrimSpace(fmt.Sprint(cell)))
-		if _, seen := at[name]; !seen && slices.Contains(columns, name) {
-			at[name] = i
-		}
-	}
+	at := ours(columns, tab[0])
 	var missing []string
 	for _, c := range columns {
 		if _, ok := at[c]; !ok {
@@ -116,7 +188,7 @@ func header(service string, columns []string, grid [][]any) (map[string]int, *co
 	}
 	if later := laterColumns[service]; later > 0 && slices.Equal(missing, columns[len(columns)-later:]) {
 		end := 0
-		for _, row := range grid {
+		for _, row := range tab {
 			end = max(end, len(row))
 		}
 		cells := make([]any, len(missing))
@@ -125,14 +197,28 @@ func header(service string, columns []string, grid [][]any) (map[string]int, *co
 		}
 		return at, &connector.Range{A1: span(1, end, end+len(missing)-1), Values: [][]any{cells}}, nil
 	}
-	return nil, nil, &mismatch{missing: missing, owner: owner(grid[0])}
+	return nil, nil, &mismatch{missing: missing, owner: owner(tab[0])}
 }
+
+// ours finds columns in a header, case and white space aside; of two of one name the first counts.
+func ours(columns []string, row []any) map[string]int {
+	at := map[string]int{}
+	for i, cell := range row {
+		name := headed(cell)
+		if _, seen := at[name]; !seen && slices.Contains(columns, name) {
+			at[name] = i
+		}
+	}
+	return at
+}
+
+func headed(cell any) string { return strings.ToLower(strings.TrimSpace(textOf(cell))) }
 
 func owner(row []any) string {
 	for name, marks := range owners {
 		n := 0
 		for _, cell := range row {
-			if slices.Contains(marks, strings.ToLower(strings.TrimSpace(fmt.Sprint(cell)))) {
+			if slices.Contains(marks, headed(cell)) {
 				n++
 			}
 		}
@@ -141,131 +227,4 @@ func owner(row []any) string {
 		}
 	}
 	return ""
-}
-
-// daysOf maps each day in the date column to its row number; of two rows for one day the first counts.
-func daysOf(grid [][]any, column int) map[string]int {
-	days := map[string]int{}
-	for i, row := range grid {
-		if i == 0 || column >= len(row) {
-			continue
-		}
-		if d := dayOf(row[column]); d != "" {
-			if _, seen := days[d]; !seen {
-				days[d] = i + 1
-			}
-		}
-	}
-	return days
-}
-
-// sheetEpoch is day 0 of spreadsheet date serials.
-var sheetEpoch = time.Date(1899, 12, 30, 0, 0, 0, 0, time.UTC)
-
-// dayOf reads a date cell: ISO text, or the serial number of a cell that is formatted as a date.
-func dayOf(cell any) string {
-	switch v := cell.(type) {
-	case string:
-		if t, err := time.Parse(time.DateOnly, strings.TrimSpace(v)); err == nil {
-			return t.Format(time.DateOnly)
-		}
-	case float64:
-		return serialDay(v)
-	case json.Number:
-		if f, err := v.Float64(); err == nil {
-			return serialDay(f)
-		}
-	}
-	return ""
-}
-
-func serialDay(serial float64) string {
-	if serial < 1 || serial > 200_000 { // 2447: nothing but a date lies between
-		return ""
-	}
-	return sheetEpoch.AddDate(0, 0, int(serial)).Format(time.DateOnly)
-}
-
-// update compares one existing row cell by cell. The row keeps its id unless it has none, and its date as it is.
-func update(row []any, n int, at map[string]int, r dayRow) (placed, *connector.Range) {
-	p := placed{day: r.day, mode: "skip", row: n, id: fmt.Sprint(r.values["id"])}
-	changed := map[string]any{}
-	for name, want := range r.values {
-		var have any
-		if at[name] < len(row) {
-			have = row[at[name]]
-		}
-		if name == "date" {
-			continue
-		}
-		if name == "id" && have != nil && fmt.Sprint(have) != "" {
-			p.id = fmt.Sprint(have)
-			continue
-		}
-		if !sameValue(have, want) {
-			changed[name] = want
-		}
-	}
-	if len(changed) == 0 {
-		return p, nil
-	}
-	p.mode = "update"
-	rng := rowRange(n, at, changed)
-	return p, &rng
-}
-
-func sameValue(have, want any) bool {
-	if have == nil {
-		return false
-	}
-	a, okA := number(have)
-	b, okB := number(want)
-	if okA && okB {
-		return a.Cmp(b) == 0
-	}
-	return okA == okB && fmt.Sprint(have) == fmt.Sprint(want)
-}
-
-// number compares as Google stores numbers: 64-bit floats.
-func number(v any) (*big.Float, bool) {
-	switch v := v.(type) {
-	case float64:
-		return big.NewFloat(v), true
-	case json.Number:
-		f, err := v.Float64()
-		return big.NewFloat(f), err == nil
-	}
-	return nil, false
-}
-
-// rowRange covers the columns from the first to the last value; cells between that are not ours stay nil, which the
-// destination leaves untouched.
-func rowRange(n int, at map[string]int, values map[string]any) connector.Range {
-	first, last := -1, -1
-	for name := range values {
-		c := at[name]
-		if first < 0 || c < first {
-			first = c
-		}
-		last = max(last, c)
-	}
-	cells := make([]any, last-first+1)
-	for name, v := range values {
-		cells[at[name]-first] = v
-	}
-	return connector.Range{A1: span(n, first, last), Values: [][]any{cells}}
-}
-
-func span(row, first, last int) string {
-	return fmt.Sprintf("%s%d:%s%d", letters(first), row, letters(last), row)
-}
-
-// letters names a 0-based column: 0 is A, 26 is AA.
-func letters(column int) string {
-	name := ""
-	for column >= 0 {
-		name = string(rune('A'+column%26)) + name
-		column = column/26 - 1
-	}
-	return name
 }

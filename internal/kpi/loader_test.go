@@ -137,13 +137,13 @@ func TestPlan(t *testing.T) {
 			map[string]string{}, []placed{{"2026-03-01", "skip", 2, id1}}, 2},
 		{"columns beyond Z", [][]any{append(headerRow(strings.Split(strings.Repeat("x", 25), "")...), ourHeader...)}, []dayRow{first},
 			map[string]string{"Z2:AH2": row1}, []placed{{"2026-03-01", "append", 2, id1}}, 2},
-		{"numbers in the date column that are no dates", [][]any{ourHeader, cells(id1, -1.0, 10), cells(id2, 1e9, 10), cells(id3, true, 10), cells(id3, "2026-3-1", 10), cells(id3, nil, 10)}, []dayRow{first},
+		{"numbers in the date column that are no dates", [][]any{ourHeader, cells(id2, -1.0, 10), cells(id2, 1e9, 10), cells(id3, true, 10), cells(id3, "2026-3-1", 10), cells(id3, nil, 10)}, []dayRow{first},
 			map[string]string{"A7:I7": row1}, []placed{{"2026-03-01", "append", 7, id1}}, 7},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			before := fmt.Sprint(c.grid)
-			l, err := plan(connector.GA4, ga4Columns, c.grid, c.rows)
+			l, err := plan(connector.GA4, ga4Columns, grid{shown: c.grid}, c.rows)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +200,7 @@ func TestPlanRefusesForeignHeaders(t *testing.T) {
 		{"numbers", [][]any{{1.0, 2.0}}, ga4Columns, ""},
 		{"figures without a header", [][]any{cells(id1, "2026-03-01", 1)}, ga4Columns, ""},
 	} {
-		l, err := plan(connector.GA4, ga4Columns, c.grid, []dayRow{want("2026-03-01", id1, 10)})
+		l, err := plan(connector.GA4, ga4Columns, grid{shown: c.grid}, []dayRow{want("2026-03-01", id1, 10)})
 		m, ok := errors.AsType[*mismatch](err)
 		if !ok || !slices.Equal(m.missing, c.missing) || m.owner != c.owner || len(l.ranges) != 0 {
 			t.Errorf("%s: %v, ranges %v", c.name, err, l.ranges)
@@ -216,7 +216,7 @@ func TestPlanRefusesForeignHeaders(t *testing.T) {
 func TestOnlySourcesWithAnOlderHeaderAreExtended(t *testing.T) {
 	t.Parallel()
 	columns := []string{"id", "date", "a", "b"}
-	if _, err := plan("new", columns, [][]any{headerRow("id", "date", "a")}, nil); err == nil {
+	if _, err := plan("new", columns, grid{shown: [][]any{headerRow("id", "date", "a")}}, nil); err == nil {
 		t.Error("a header of an unknown generation is extended")
 	}
 }
@@ -402,11 +402,11 @@ func drawRows(t *rapid.T, days []string) []dayRow {
 
 var someDays = []string{"2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02", "2026-03-29", "2025-12-31"}
 
-func mustPlan(t *rapid.T, grid [][]any, rows []dayRow) load {
+func mustPlan(t *rapid.T, cells [][]any, rows []dayRow) load {
 	t.Helper()
-	l, err := plan(connector.GA4, ga4Columns, grid, rows)
+	l, err := plan(connector.GA4, ga4Columns, grid{shown: cells}, rows)
 	if err != nil {
-		t.Fatalf("%v\n%v", err, grid)
+		t.Fatalf("%v\n%v", err, cells)
 	}
 	explicit(t, l)
 	return l

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"turkey/internal/audit"
 	"turkey/internal/connector"
 	"turkey/internal/db"
 	"turkey/internal/kpi/kpidb"
@@ -19,7 +21,7 @@ import (
 
 // Credentials is what the pipeline needs of the vault: a credential, opened for a purpose that is audited.
 type Credentials interface {
-	Use(ctx context.Context, user uuid.UUID, id int64, purpose string) (service string, content []byte, err error)
+	Use(ctx context.Context, user uuid.UUID, id int64, use audit.Use) (service string, content []byte, err error)
 }
 
 // Config is what the pipeline needs to run.
@@ -32,6 +34,10 @@ type Config struct {
 	Zone        string // IANA zone of dates when a source's own is not known yet
 	MaxAttempts int    // attempts of a run, the first included
 	Queue       *queue.Queue
+	Schedules   Schedules
+	OperatorApp string         // whose administrators see the numbers of all users
+	Windows     map[string]int // days that each run of a source restates, where it is not the source's own number
+	Notifier    Notifier       // nil: nobody is told
 }
 
 // Service is the pipeline: routes, dispatcher and workers.
@@ -45,6 +51,10 @@ type Service struct {
 	zone        string
 	maxAttempts int
 	queue       *queue.Queue
+	schedules   Schedules
+	operatorApp string
+	windows     map[string]int
+	notifier    Notifier
 	kick        chan struct{} // a run was created in this process
 	stopped     sync.WaitGroup
 	stop        context.CancelFunc
@@ -54,12 +64,17 @@ type Service struct {
 const (
 	dispatchEvery = time.Second
 	dispatchBatch = 200
+	reviveEvery   = 10 * time.Second
+	// lostJob is how long a run that should be worked on waits before it is put into the queue a second time: somebody may
+	// have removed its job there.
+	lostJob = 15 * time.Minute
 )
 
 // New makes the pipeline; nothing runs before Start.
 func New(cfg Config) *Service {
 	s := &Service{db: cfg.DB, log: cfg.Log, now: cfg.Now, q: kpidb.New(), credentials: cfg.Credentials, connectors: cfg.Connectors,
-		zone: cfg.Zone, maxAttempts: cfg.MaxAttempts, queue: cfg.Queue, kick: make(chan struct{}, 1)}
+		zone: cfg.Zone, maxAttempts: cfg.MaxAttempts, queue: cfg.Queue, schedules: cfg.Schedules,
+		operatorApp: cfg.OperatorApp, windows: cfg.Windows, notifier: cfg.Notifier, kick: make(chan struct{}, 1)}
 	queue.Register(cfg.Queue, &worker{service: s})
 	return s
 }
@@ -68,6 +83,10 @@ func New(cfg Config) *Service {
 func (s *Service) Start(ctx context.Context) {
 	ctx, s.stop = context.WithCancel(ctx)
 	s.stopped.Go(func() { s.dispatchLoop(ctx) })
+	s.stopped.Go(func() { s.reviveLoop(ctx) })
+	if s.schedules.On {
+		s.stopped.Go(func() { s.scheduleLoop(ctx) })
+	}
 }
 
 // Stop ends the dispatch; the queue itself is stopped by its owner.
@@ -117,6 +136,36 @@ func (s *Service) dispatch(ctx context.Context) (n int, err error) {
 		return s.q.MarkEnqueuedSystem(ctx, tx, ids)
 	})
 	return n, err
+}
+
+// reviveLoop finds runs that nobody works on any more.
+func (s *Service) reviveLoop(ctx context.Context) {
+	for {
+		if n, err := s.revive(ctx); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "runs without a process could not be looked for; next try in some seconds", "error", err)
+		} else if n > 0 {
+			s.log.InfoContext(ctx, "runs whose process ended go on", "runs", n)
+			s.wake()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(reviveEvery/2 + rand.N(reviveEvery)): // replicas do not keep in step
+		}
+	}
+}
+
+func (s *Service) revive(ctx context.Context) (int64, error) {
+	return s.q.ReviveRunsSystem(ctx, s.db.In(db.System()), kpidb.ReviveRunsSystemParams{Silent: silent, Lost: lostJob, Batch: dispatchBatch})
+}
+
+// Purgers remove runs that are kept long enough. Each removes one batch and says how many went; figures stay.
+func Purgers(d *db.DB) map[string]func(ctx context.Context, batch int) (int, error) {
+	q, conn := kpidb.New(), d.In(db.System())
+	return map[string]func(context.Context, int) (int, error){"kpi_runs": func(ctx context.Context, batch int) (int, error) {
+		n, err := q.PurgeRunsSystem(ctx, conn, int32(batch))
+		return int(n), err
+	}}
 }
 
 func (s *Service) wake() {

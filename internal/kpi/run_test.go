@@ -2,7 +2,6 @@ package kpi
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"testing"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"turkey/internal/audit"
 	"turkey/internal/connector"
 	"turkey/internal/db"
 	"turkey/internal/db/dbtest"
@@ -20,7 +20,7 @@ import (
 // unreadable is a vault whose records do not open.
 type unreadable struct{ err error }
 
-func (u unreadable) Use(context.Context, uuid.UUID, int64, string) (string, []byte, error) {
+func (u unreadable) Use(context.Context, uuid.UUID, int64, audit.Use) (string, []byte, error) {
 	return "", nil, u.err
 }
 
@@ -97,6 +97,19 @@ func TestACredentialThatDoesNotOpenEndsTheRun(t *testing.T) {
 	}
 }
 
+// Which of its failures pass by themselves, the provider says.
+func TestATokenThatCannotBeRenewed(t *testing.T) {
+	t.Parallel()
+	for reason, want := range map[connector.Reason]string{connector.Rejected: "failed", connector.Unavailable: "delayed"} {
+		r := setup(t, &connector.Error{Reason: reason, Message: "m"})
+		id := r.run()
+		_, again := errors.AsType[*failure](r.execute(t.Context(), r.user, id))
+		if status, said := r.state(id); status != want || said != string(reason) || again != (want == "delayed") {
+			t.Errorf("%s: %s, %s, again: %t", reason, status, said, again)
+		}
+	}
+}
+
 func TestAnUnexpectedErrorIsTriedAgainAndThenEnds(t *testing.T) {
 	t.Parallel()
 	r := setup(t, errors.New("boom"))
@@ -113,15 +126,19 @@ func TestAnUnexpectedErrorIsTriedAgainAndThenEnds(t *testing.T) {
 	}
 }
 
-func TestAnOutageLeavesTheRunAsItIs(t *testing.T) {
+func TestAnOutageGivesTheRunBack(t *testing.T) {
 	t.Parallel()
 	r := setup(t, fault.New(fault.Unavailable, "", "away"))
 	id := r.run()
 	if err := r.execute(t.Context(), r.user, id); err == nil {
 		t.Fatal("the queue was told that the run is over")
 	}
-	if status, _ := r.state(id); status != "active" {
+	if status, _ := r.state(id); status != "delayed" {
 		t.Error(status)
+	}
+	var attempt int
+	if err := r.db.In(db.System()).QueryRow(t.Context(), `SELECT attempt FROM kpi_runs WHERE id = $1`, id).Scan(&attempt); err != nil || attempt != 0 {
+		t.Errorf("%d attempts are counted, %v", attempt, err)
 	}
 }
 
@@ -131,12 +148,13 @@ func TestWaitingForATabIsNoFailedAttempt(t *testing.T) {
 	id := r.run()
 	conn := r.db.In(db.User(r.user))
 	for range 5 {
-		run, err := r.q.StartRun(t.Context(), conn, id)
+		run, err := r.q.StartRun(t.Context(), conn, id, silent)
 		if err != nil {
 			t.Fatal(err)
 		}
 		busy := &failure{reason: "busy", message: "m", retry: true, busy: true, after: time.Second}
-		if err := r.fail(t.Context(), conn, id, run, Result{Metrics: map[string]json.Number{}}, busy); !errors.Is(err, busy) {
+		a := &attempt{Service: r.Service, user: r.user, id: id, conn: conn, run: run, started: time.Now()}
+		if err := a.fail(t.Context(), busy); !errors.Is(err, busy) {
 			t.Fatal(err)
 		}
 	}

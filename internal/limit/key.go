@@ -66,11 +66,16 @@ func (k keyer) text(c client) string {
 // login names one person at one client in the store.
 type login struct {
 	account []byte // app and e-mail
-	client  []byte // the address, in this account
+	client  []byte // the address or the known device, in this account
 }
 
 // login brings the e-mail into normal form once more: neither case nor padding makes another account of it.
 func (k keyer) login(app, email, ip string) login {
 	account := k.hash("account", app, strings.ToLower(strings.TrimSpace(email)))
 	return login{account: account, client: k.hash("client", string(account), k.text(clientOf(ip)))}
+}
+
+// at is a login at a device that the account knows.
+func (k keyer) at(who login, device string) login {
+	return login{account: who.account, client: k.hash("device", string(who.account), device)}
 }

@@ -48,16 +48,20 @@ type attempt struct {
 type knownKey struct{}
 
 // WithKnownDevice marks a login as coming from a device on which this account has logged in before, as a cookie that the
-// server made proves. It passes the wall that failures from everywhere put up; its own failures lock it out as everybody's.
-func WithKnownDevice(ctx context.Context) context.Context {
-	return context.WithValue(ctx, knownKey{}, true)
+// server made proves. It passes the wall that failures from everywhere put up. It is the client then, in place of its
+// address: its own failures lock it out wherever it comes from, and those of others at its address do not.
+func WithKnownDevice(ctx context.Context, device string) context.Context {
+	return context.WithValue(ctx, knownKey{}, device)
 }
 
 // Begin asks in one trip whether a password may be verified. The error is the answer to give: account_locked,
 // rate_limit_exceeded, or unavailable. It asks the same of accounts that do not exist.
 func (l *Lockout) Begin(ctx context.Context, app, email, ip string) (Attempt, error) {
 	who := l.keys.login(app, email, ip)
-	known, _ := ctx.Value(knownKey{}).(bool)
+	device, known := ctx.Value(knownKey{}).(string)
+	if known {
+		who = l.keys.at(who, device)
+	}
 	v, err := ask(ctx, l.store, func(s store) (verdict, error) { return s.begin(ctx, who, known) })
 	switch {
 	case err != nil:

@@ -177,7 +177,7 @@ func TestFailuresFromEverywhereSlowDown(t *testing.T) {
 		b.clock.pass(4 * time.Second)
 		b.refused(app, email, owner, "rate_limit_exceeded", 6*time.Second)
 		known := b.t.Context()
-		if a, err := b.Lockout().Begin(limit.WithKnownDevice(known), app, email, owner); err != nil {
+		if a, err := b.Lockout().Begin(limit.WithKnownDevice(known, "phone"), app, email, owner); err != nil {
 			t.Errorf("a known device: %v", err)
 		} else {
 			a.Done(known)
@@ -358,4 +358,50 @@ func TestTheZeroAttemptHasEnded(t *testing.T) {
 	if a.Failed(t.Context()) != nil || a.Succeeded(t.Context()) != nil || a.Locked() != 0 {
 		t.Error("it did something")
 	}
+}
+
+// A known device is a client of its own, wherever it comes from: neither do its failures lock its address, nor those of
+// others at the address the device.
+func TestAKnownDeviceIsAClientOfItsOwn(t *testing.T) {
+	inBoth(t, func(t *testing.T, store func(*limit.Config)) {
+		b := setup(t, store)
+		const app, email, ip = "shop", "ada@example.org", "192.0.2.1"
+		begin := func(device, ip string) (limit.Attempt, error) {
+			return b.Lockout().Begin(limit.WithKnownDevice(t.Context(), device), app, email, ip)
+		}
+		for range 5 {
+			b.fail(app, email, ip)
+		}
+		b.refused(app, email, ip, "account_locked", 5*time.Minute)
+		for n := range 5 {
+			a, err := begin("phone", fmt.Sprintf("10.0.%d.1", n))
+			if err == nil {
+				err = a.Failed(t.Context())
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, from := range []string{ip, "10.0.0.1", "10.9.0.1"} {
+			_, err := begin("phone", from)
+			if f := faultOf(t, err); f.Code != "account_locked" || f.RetryAfter != 5*time.Minute {
+				t.Errorf("the device that failed, from %s: %v", from, err)
+			}
+		}
+		b.let(app, email, "10.0.0.1").Done(t.Context())
+		a, err := begin("laptop", ip)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Succeeded(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		b.refused(app, email, ip, "account_locked", 5*time.Minute) // the device's success is no amnesty for its address
+		if err := b.Lockout().Clear(t.Context(), app, email); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := begin("phone", ip); err != nil {
+			t.Errorf("after the lock was lifted: %v", err)
+		}
+	})
 }

@@ -170,6 +170,7 @@ func (l *letter) tryOut(k Kind) error {
 		AppName: "Sample & Sons", AppURL: "https://app.example", Email: "old@example.com", NewEmail: "new@example.com",
 		Link: "https://app.example/auth/sample?token=0123456789abcdef", Code: "314159", ExpiresIn: time.Hour, IP: "192.0.2.1",
 		UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", When: "2026-01-02 03:04 UTC",
+		Service: "ga4", Name: "Sample credential", Detail: "The key was revoked: make a new one", Until: "9 January 2026, 03:04 UTC",
 	}
 	noLink, noCode := full, full
 	noLink.Link, noCode.Code = "", ""

@@ -13,6 +13,8 @@ import (
 type Kind string
 
 // The kinds.
+//
+//nolint:gosec // names, not credentials
 const (
 	VerifyEmail           Kind = "verify_email"            // needs a link or a code
 	ResetPassword         Kind = "reset_password"          // needs a link or a code
@@ -20,9 +22,16 @@ const (
 	EmailChangedNotice    Kind = "email_changed_notice"    // to the OLD address
 	PasswordChangedNotice Kind = "password_changed_notice" //
 	SessionRevokedNotice  Kind = "session_revoked_notice"  // a refresh token was used a second time
+	CredentialExpiring    Kind = "credential_expiring"     // a stored credential ends soon
+	CredentialBroken      Kind = "credential_broken"       // its provider refuses it
+	CredentialRecovered   Kind = "credential_recovered"    // its provider takes it again
+	RunFailed             Kind = "run_failed"              // figures were not collected, and no further attempt is made
+	RunRecovered          Kind = "run_recovered"           // figures are collected again
+	NotificationTest      Kind = "notification_test"       // on demand: do mails arrive?
 )
 
-var kinds = []Kind{VerifyEmail, ResetPassword, Welcome, EmailChangedNotice, PasswordChangedNotice, SessionRevokedNotice}
+var kinds = []Kind{VerifyEmail, ResetPassword, Welcome, EmailChangedNotice, PasswordChangedNotice, SessionRevokedNotice,
+	CredentialExpiring, CredentialBroken, CredentialRecovered, RunFailed, RunRecovered, NotificationTest}
 
 // carriesToken reports whether a message of the kind is pointless without a link or a code.
 func (k Kind) carriesToken() bool { return k == VerifyEmail || k == ResetPassword }
@@ -42,6 +51,10 @@ type Data struct {
 	IP        string        // where the act came from
 	UserAgent string        // as the client sent it; templates show {{device .UserAgent}}
 	When      string        // when it happened, in words
+	Service   string        // notices of a credential or run: whose it is
+	Name      string        // the credential's, as its owner wrote it
+	Detail    string        // what is wrong, in words, a provider's among them
+	Until     string        // CredentialExpiring: when it ends, in words
 }
 
 // Message is one mail to one person.

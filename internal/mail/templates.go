@@ -49,11 +49,12 @@ func (t *Templates) Render(appID string, kind Kind, d Data) (subject, text, html
 // clean fills in the default name and refuses what no message can hold.
 func (d Data) clean(kind Kind) (Data, error) {
 	d.AppName = cmp.Or(d.AppName, DefaultName)
-	// The one field that strangers write and nobody has checked is made one line; in the others a line break is an attack.
+	// The fields that strangers write and nobody has checked are made one line; in the others a line break is an attack.
 	d.UserAgent = oneLine(d.UserAgent, 200)
+	d.Service, d.Name, d.Detail = oneLine(d.Service, 100), oneLine(d.Name, 255), oneLine(d.Detail, 500)
 	for _, field := range []struct{ name, value string }{
 		{"app name", d.AppName}, {"app address", d.AppURL}, {"e-mail address", d.Email}, {"new e-mail address", d.NewEmail},
-		{"link", d.Link}, {"code", d.Code}, {"IP address", d.IP}, {"time", d.When},
+		{"link", d.Link}, {"code", d.Code}, {"IP address", d.IP}, {"time", d.When}, {"end", d.Until},
 	} {
 		if hasControl(field.value) {
 			return d, permanentf("mail: the %s holds a line break or another control character", field.name)

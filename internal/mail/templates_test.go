@@ -17,10 +17,12 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-var kinds = []mail.Kind{mail.VerifyEmail, mail.ResetPassword, mail.Welcome, mail.EmailChangedNotice, mail.PasswordChangedNotice, mail.SessionRevokedNotice}
+var kinds = []mail.Kind{mail.VerifyEmail, mail.ResetPassword, mail.Welcome, mail.EmailChangedNotice, mail.PasswordChangedNotice, mail.SessionRevokedNotice,
+	mail.CredentialExpiring, mail.CredentialBroken, mail.CredentialRecovered, mail.RunFailed, mail.RunRecovered, mail.NotificationTest}
 
 func data() mail.Data {
 	return mail.Data{
+		Service: "ga4", Name: "Ann's <key>", Detail: "The account has no access: share the property with it", Until: "9 January 2026, 03:04 UTC",
 		AppName: "Shop & Söhne", AppURL: "https://shop.example", Email: "ann@example.com", NewEmail: "new@example.com",
 		Link: secretLink, ExpiresIn: 48 * time.Hour, IP: "192.0.2.7", When: "2 January 2026, 03:04 UTC",
 		UserAgent: "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1",

@@ -73,6 +73,14 @@ func (q *Queue) InsertTx(ctx context.Context, tx pgx.Tx, jobs ...river.InsertMan
 	return nil
 }
 
+// InsertOnceTx is InsertTx for jobs with UniqueOpts: those that are in line already are left out.
+func (q *Queue) InsertOnceTx(ctx context.Context, tx pgx.Tx, jobs ...river.InsertManyParams) error {
+	if _, err := q.client.InsertManyTx(ctx, tx, jobs); err != nil {
+		return fmt.Errorf("enqueue: %w", err)
+	}
+	return nil
+}
+
 // Start begins to work jobs.
 func (q *Queue) Start(ctx context.Context) error {
 	if err := q.client.Start(ctx); err != nil {

@@ -15,6 +15,7 @@ type refusal struct {
 	status     int
 	body       any
 	retryAfter int // seconds
+	header     map[string]string
 }
 
 func (e *refusal) Error() string { return fmt.Sprintf("sandbox: status %d", e.status) }
@@ -81,6 +82,9 @@ func writeRefusal(w http.ResponseWriter, err error) {
 	}
 	if e.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(e.retryAfter))
+	}
+	for name, value := range e.header {
+		w.Header().Set(name, value)
 	}
 	writeJSON(w, e.status, e.body)
 }

@@ -364,7 +364,7 @@ func (s *Sandbox) overview() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var b strings.Builder
-	b.WriteString("Sandbox: stands for Google's sign-in, Drive, Sheets and GA4. Nothing here is real.\n")
+	b.WriteString("Sandbox: stands for Google's sign-in, Drive, Sheets and GA4, Meta's Graph API and Shopify. Nothing here is real.\n")
 	section := func(title string, n int) { fmt.Fprintf(&b, "\n%s (%d)\n", title, n) }
 	section("Service accounts", len(s.state.ServiceAccounts))
 	for _, email := range slices.Sorted(maps.Keys(s.state.ServiceAccounts)) {
@@ -386,6 +386,12 @@ func (s *Sandbox) overview() string {
 	for _, id := range slices.Sorted(maps.Keys(s.state.Properties)) {
 		p := s.state.Properties[id]
 		fmt.Fprintf(&b, "  %s  %s, %s  shared with: %s\n", id, p.TimeZone, p.Currency, people(p.Shared))
+	}
+	section("Ad accounts", len(s.state.AdAccounts))
+	s.adAccountLines(&b)
+	section("Shopify shops", len(s.state.Shops))
+	for _, host := range slices.Sorted(maps.Keys(s.state.Shops)) {
+		fmt.Fprintf(&b, "  %s\n", s.state.Shops[host].summary())
 	}
 	section("Failures to come", len(s.faults))
 	for _, f := range s.faults {

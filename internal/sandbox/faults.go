@@ -14,7 +14,10 @@ type scriptedFault struct {
 	DelayMs    int    `json:"delayMs"`    // before anything else
 	RetryAfter int    `json:"retryAfter"` // seconds
 	HTML       bool   `json:"html"`       // a page instead of Google's JSON
-	Reason     string `json:"reason"`     // of the ErrorInfo, for example SERVICE_DISABLED
+	Reason     string `json:"reason"`     // of the ErrorInfo, for example SERVICE_DISABLED; Meta's message
+	Code       int    `json:"code"`       // Meta's error code, with status 400 if there is none
+	Subcode    int    `json:"subcode"`    // Meta's error_subcode
+	Transient  bool   `json:"transient"`  // Meta's is_transient
 	Cut        bool   `json:"cut"`        // do the work, then close the connection without an answer
 }
 
@@ -25,6 +28,9 @@ func (s *Sandbox) scriptFault(r *http.Request) (any, error) {
 	}
 	if f.Status != 0 && (f.Status < 300 || f.Status > 599) || f.Times < 0 || f.DelayMs < 0 {
 		return nil, refuseControl(http.StatusBadRequest, "status is 0 or 300..599, times and delayMs are not negative")
+	}
+	if f.Code != 0 && f.Status == 0 {
+		f.Status = http.StatusBadRequest
 	}
 	f.Times = max(f.Times, 1)
 	s.faults = append(s.faults, &f)
@@ -59,6 +65,8 @@ func (s *Sandbox) serveFaulty(w http.ResponseWriter, r *http.Request) {
 	case f.Status < 400:
 		w.Header().Set("Location", "/")
 		w.WriteHeader(f.Status)
+	case strings.HasPrefix(r.URL.Path, "/graph/"):
+		writeRefusal(w, graphFault(f))
 	default:
 		e := refuse(f.Status, f.Reason, "Scripted failure.")
 		e.retryAfter = f.RetryAfter

@@ -77,6 +77,8 @@ func (s *Sandbox) Bases(url string) connector.Config {
 		GoogleSheetsBase: url + "/sheets",
 		GoogleDriveBase:  url + "/drive",
 		GADataBase:       url + "/analyticsdata",
+		ShopifyBase:      url + "/shopify",
+		MetaBase:         url + "/graph",
 		AllowPrivate:     true,
 		Now:              s.cfg.Now,
 	}
@@ -102,12 +104,23 @@ func (s *Sandbox) routes() {
 		"POST /_sandbox/properties":                            s.createProperty,
 		"PUT /_sandbox/properties/{id}/sharing":                s.shareProperty,
 		"PUT /_sandbox/properties/{id}/days":                   s.correctDay,
+		"POST /_sandbox/ad-accounts":                           s.createAdAccount,
+		"DELETE /_sandbox/ad-accounts/{id}/tokens":             s.endAdTokens,
+		"PUT /_sandbox/ad-accounts/{id}/days":                  s.correctInsight,
+		"POST /_sandbox/shops":                                 s.createShop,
+		"PUT /_sandbox/shops/{shop}":                           s.changeShop,
+		"PUT /_sandbox/shops/{shop}/days":                      s.correctSales,
+		"DELETE /_sandbox/shops/{shop}/app":                    s.uninstallApp,
 		"POST /_sandbox/faults":                                s.scriptFault,
 		"DELETE /_sandbox/faults":                              s.clearFaults,
 	} {
 		s.mux.HandleFunc(pattern, s.answer(e))
 	}
+	s.mux.HandleFunc("GET /graph/{version}/{account}", s.graph(s.graphAccount))
+	s.mux.HandleFunc("GET /graph/{version}/{account}/insights", s.graph(s.graphInsights))
 	s.mux.HandleFunc("POST /_sandbox/service-accounts", s.createServiceAccount)
+	s.mux.HandleFunc("POST /shopify/{shop}/admin/oauth/access_token", s.shopAnswer(s.shopToken))
+	s.mux.HandleFunc("POST /shopify/{shop}/admin/api/{version}/graphql.json", s.shopAnswer(s.shopGraphQL))
 	s.mux.HandleFunc("GET /{$}", s.page)
 	s.mux.HandleFunc("/", notHere)
 }

@@ -22,6 +22,8 @@ type state struct {
 	OAuthClients    map[string]*oauthClient    `json:"oauthClients"`    // by client id
 	Spreadsheets    map[string]*spreadsheet    `json:"spreadsheets"`    // by id
 	Properties      map[string]*property       `json:"properties"`      // by id
+	Shops           map[string]*shop           `json:"shops"`           // by host
+	AdAccounts      map[string]*adAccount      `json:"adAccounts"`      // by id without act_
 }
 
 // serviceAccount has the public half of each key that was handed out.
@@ -55,6 +57,8 @@ func loadState(file string) (*state, error) {
 		OAuthClients:    map[string]*oauthClient{},
 		Spreadsheets:    map[string]*spreadsheet{},
 		Properties:      map[string]*property{},
+		Shops:           map[string]*shop{},
+		AdAccounts:      map[string]*adAccount{},
 	}
 	if file == "" {
 		return st, nil

@@ -30,19 +30,33 @@ type Box struct {
 
 // New derives the Box of a purpose from an operator's secret.
 func New(secret []byte, purpose string) (*Box, error) {
-	key, err := hkdf.Key(sha256.New, secret, nil, "turkey/"+purpose, chacha20poly1305.KeySize)
+	key, id, err := Derive(secret, purpose)
 	if err != nil {
 		return nil, err
 	}
+	return NewFromKey(key, id)
+}
+
+// Derive is the key, and the id, of the Box that New makes: for whoever keeps a copy of it in another form.
+func Derive(secret []byte, purpose string) (key []byte, id string, err error) {
+	key, err = hkdf.Key(sha256.New, secret, nil, "turkey/"+purpose, KeySize)
+	if err != nil {
+		return nil, "", err
+	}
+	name, err := hkdf.Key(sha256.New, secret, nil, "turkey/"+purpose+"/id", 8)
+	return key, hex.EncodeToString(name), err
+}
+
+// KeySize is the length of a Box's key in bytes.
+const KeySize = chacha20poly1305.KeySize
+
+// NewFromKey is the Box of a random key of KeySize bytes, under the id that it is known by.
+func NewFromKey(key []byte, id string) (*Box, error) {
 	aead, err := chacha20poly1305.NewX(key)
 	if err != nil {
 		return nil, err
 	}
-	id, err := hkdf.Key(sha256.New, secret, nil, "turkey/"+purpose+"/id", 8)
-	if err != nil {
-		return nil, err
-	}
-	return &Box{aead: aead, id: hex.EncodeToString(id)}, nil
+	return &Box{aead: aead, id: id}, nil
 }
 
 // Key derives 32 bytes for another use of the secret than sealing; no Box has them as its key.

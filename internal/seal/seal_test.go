@@ -155,6 +155,30 @@ func TestDerivedKeysBelongToASecretAndAPurpose(t *testing.T) {
 	}
 }
 
+func TestABoxOfACopiedKeyIsTheSameBox(t *testing.T) {
+	t.Parallel()
+	key, id, err := seal.Derive([]byte("secret"), "purpose")
+	if err != nil || len(key) != seal.KeySize {
+		t.Fatalf("%d bytes, %v", len(key), err)
+	}
+	copied, err := seal.NewFromKey(key, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	original := box(t, "secret", "purpose")
+	if copied.ID() != original.ID() {
+		t.Errorf("%s, not %s", copied.ID(), original.ID())
+	}
+	if plain, err := copied.Decrypt(encrypt(t, original, []byte("plain"), nil), nil); err != nil || string(plain) != "plain" {
+		t.Errorf("%q, %v", plain, err)
+	}
+	for _, n := range []int{0, 16, 31, 33} {
+		if _, err := seal.NewFromKey(make([]byte, n), id); err == nil {
+			t.Errorf("%d bytes are a key", n)
+		}
+	}
+}
+
 func FuzzDecrypt(f *testing.F) {
 	b := box(f, "secret", "purpose")
 	genuine := encrypt(f, b, []byte("plain"), []byte("place"))

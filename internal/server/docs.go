@@ -175,6 +175,9 @@ func (b refBuilder) operation(op *huma.Operation) refOperation {
 		Auth:        b.auth(op),
 	}
 	for _, p := range op.Parameters {
+		if p.Ref != "" {
+			p = b.api.Components.Parameters[strings.TrimPrefix(p.Ref, parameterPrefix)]
+		}
 		out.Parameters = append(out.Parameters, refField{
 			Name: p.Name, In: p.In, Type: b.typeOf(p.Schema), Required: p.Required,
 			Description: cmp.Or(p.Description, describe(p.Schema)),

@@ -16,7 +16,13 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 )
 
-const schemaPrefix = "#/components/schemas/"
+const (
+	schemaPrefix    = "#/components/schemas/"
+	parameterPrefix = "#/components/parameters/"
+)
+
+// idempotencyKey is the header that writes of a user take (package idempotency).
+const idempotencyKey = "IdempotencyKey"
 
 // tags orders and explains the groups of the reference. Operations name one of them.
 var tags = []*huma.Tag{
@@ -46,10 +52,14 @@ func newAPI(version string, s *Server) huma.API {
 				Version: version,
 				Description: "Users, sessions and tokens for every app under `/v1`; the vault for third-party credentials and the KPI pipeline " +
 					"under `/api`. Errors have one shape in each half: `AuthError` and `APIError`. Unknown request fields are ignored; " +
-					"times are ISO 8601 UTC.",
+					"times are ISO 8601 UTC. Writes of a signed-in user take an `Idempotency-Key`.",
 			},
 			Components: &huma.Components{
 				Schemas: huma.NewMapRegistry(schemaPrefix, newSchemaNamer()),
+				Parameters: map[string]*huma.Param{idempotencyKey: {Name: "Idempotency-Key", In: "header",
+					Description: "Lets this write be repeated without repeating its effect: the same key with the same request gets the same answer for " +
+						"24 hours, marked Idempotency-Replayed; with another request it is 409.",
+					Schema: &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(255), Pattern: "^[!-~]+$"}}},
 				SecuritySchemes: map[string]*huma.SecurityScheme{
 					"bearerAuth": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "Access token from login or refresh; under /api also a Clerk session token."},
 					"serviceKey": {Type: "apiKey", In: "header", Name: "X-Turkey-Service-Key", Description: "Key of a backend service that checks or revokes tokens."},
@@ -128,6 +138,7 @@ func (a *routes) Handle(op *huma.Operation, handler func(huma.Context)) {
 		a.streams[strings.ToUpper(op.Method)+" "+op.Path] = true
 	}
 	a.documentErrors(op)
+	documentKey(op)
 	if a.bodyIsOptional(op) {
 		next := handler
 		handler = func(ctx huma.Context) { next(&emptyBodyContext{humaContext: ctx}) }
@@ -147,6 +158,19 @@ func isStream(op *huma.Operation) bool {
 		}
 	}
 	return false
+}
+
+// documentKey adds the header that every write with an access token takes.
+func documentKey(op *huma.Operation) {
+	if op.Method == http.MethodGet || op.Method == http.MethodHead {
+		return
+	}
+	for _, way := range op.Security {
+		if _, byToken := way["bearerAuth"]; byToken {
+			op.Parameters = append(op.Parameters, &huma.Param{Ref: parameterPrefix + idempotencyKey})
+			return
+		}
+	}
 }
 
 func (a *routes) documentErrors(op *huma.Operation) {

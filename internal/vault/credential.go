@@ -11,12 +11,14 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/singleflight"
 
 	"turkey/internal/audit"
 	"turkey/internal/connector"
 	"turkey/internal/db"
 	"turkey/internal/fault"
-	"turkey/internal/seal"
+	"turkey/internal/keyring"
+	"turkey/internal/queue"
 	"turkey/internal/vault/vaultdb"
 )
 
@@ -28,12 +30,23 @@ const (
 	verifyDeadline = 25 * time.Second
 )
 
+// How long things are kept, and how often a write that was overtaken is tried.
+const (
+	restorable  = 90 * 24 * time.Hour // a deleted credential, and a replaced content
+	maxVersions = 20                  // replaced contents of a credential
+	attempts    = 8
+)
+
 // Config is what the vault needs to run.
 type Config struct {
 	DB         *db.DB
 	Log        *slog.Logger
-	Secret     []byte // ENCRYPTION_KEY_SALT
+	Keyring    *keyring.Keyring
+	Secret     []byte // ENCRYPTION_KEY_SALT, where Keyring is nil
 	Connectors *connector.Set
+	Queue      *queue.Queue     // nil: no credential is checked by itself
+	Notifier   Notifier         // nil: nobody is told
+	Now        func() time.Time // nil: time.Now
 }
 
 // Service is the vault.
@@ -43,20 +56,35 @@ type Service struct {
 	q          *vaultdb.Queries
 	keys       *keystore
 	connectors *connector.Set
+	queue      *queue.Queue
+	notifier   Notifier
+	now        func() time.Time
+	renewal    renewal
+	flights    singleflight.Group
 }
 
-// New opens the vault. It fails when the secret is not the one the stored credentials were sealed under.
+// New opens the vault. It fails when a root key is not to be had that stored credentials need.
 func New(ctx context.Context, cfg Config) (*Service, error) {
-	root, err := seal.New(cfg.Secret, "vault-root")
-	if err != nil {
-		return nil, err
+	ring := cfg.Keyring
+	if ring == nil {
+		var err error
+		if ring, err = keyring.Open(keyring.Config{Salt: cfg.Secret}); err != nil {
+			return nil, err
+		}
 	}
 	q := vaultdb.New()
-	keys, err := newKeystore(ctx, cfg.DB, q, root)
+	keys, err := newKeystore(ctx, cfg.DB, q, ring)
 	if err != nil {
 		return nil, err
 	}
-	return &Service{db: cfg.DB, log: cfg.Log, q: q, keys: keys, connectors: cfg.Connectors}, nil
+	s := &Service{db: cfg.DB, log: cfg.Log, q: q, keys: keys, connectors: cfg.Connectors, notifier: cfg.Notifier, now: cfg.Now, renewal: standardRenewal}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if cfg.Queue != nil {
+		s.register(cfg.Queue)
+	}
+	return s, nil
 }
 
 var (
@@ -69,6 +97,11 @@ var (
 	errTooMany     = fault.New(fault.Invalid, "VALIDATION_ERROR", fmt.Sprintf("At most %d credentials per service", maxLive))
 	errNameTooLong = fault.New(fault.Invalid, "VALIDATION_ERROR", fmt.Sprintf("credentialName is longer than %d characters", maxName))
 	errName        = fault.New(fault.Invalid, "VALIDATION_ERROR", "credentialName must not hold the null character")
+	errAlive       = fault.New(fault.Conflict, "CREDENTIAL_EXISTS", "This credential is not deleted")
+	errChanged     = fault.New(fault.Conflict, "CREDENTIAL_CHANGED", "The credential was replaced at the same moment: read it again and repeat")
+	errNoVersion   = fault.New(fault.NotFound, "VERSION_NOT_FOUND", "This credential has no such version")
+	errOtherType   = fault.New(fault.Invalid, "INVALID_SERVICE", "The service of a credential cannot be changed")
+	errBusy        = fault.New(fault.Unavailable, "SERVICE_ERROR", "The keys of this account are being replaced: try again").WithRetryAfter(2 * time.Second)
 	errTooBig      = fault.New(fault.Invalid, "VALIDATION_ERROR", "credentialJson is larger than 64 KiB")
 )
 
@@ -91,6 +124,33 @@ func printable(s string) string {
 	return s
 }
 
+// checkName judges a trimmed name.
+func checkName(name string) error {
+	if utf8.RuneCountInString(name) > maxName {
+		return errNameTooLong
+	}
+	if strings.ContainsRune(name, 0) {
+		return errName
+	}
+	return nil
+}
+
+// check judges what was pasted for a service, before anything of it is kept.
+func (s *Service) check(service string, raw []byte) (connector.Content, error) {
+	c, err := s.connector(service)
+	if err != nil {
+		return connector.Content{}, err
+	}
+	if len(raw) > maxContent {
+		return connector.Content{}, errTooBig
+	}
+	content, problems := c.Parse(raw)
+	if len(problems) > 0 {
+		return connector.Content{}, errFormat.WithDetails(map[string]any{"errors": explainShell(raw, problems)})
+	}
+	return content, nil
+}
+
 type saved struct {
 	id        int64
 	createdAt time.Time
@@ -99,24 +159,30 @@ type saved struct {
 
 // save checks, seals and stores a credential and points the user's service to it.
 func (s *Service) save(ctx context.Context, user uuid.UUID, service, name string, raw []byte) (saved, error) {
-	var none saved
-	c, err := s.connector(service)
+	if _, err := s.connector(service); err != nil {
+		return saved{}, err
+	}
+	if err := checkName(name); err != nil {
+		return saved{}, err
+	}
+	content, err := s.check(service, raw)
 	if err != nil {
-		return none, err
+		return saved{}, err
 	}
-	if utf8.RuneCountInString(name) > maxName {
-		return none, errNameTooLong
+	defer clear(content.JSON)
+	for range attempts {
+		r, err := s.store(ctx, user, service, name, raw, content)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return r, storing(err)
+		}
+		s.keys.forget(user) // a rotation was faster: what was just sealed is under a key that goes away
 	}
-	if strings.ContainsRune(name, 0) {
-		return none, errName
-	}
-	if len(raw) > maxContent {
-		return none, errTooBig
-	}
-	content, problems := c.Parse(raw)
-	if len(problems) > 0 {
-		return none, errFormat.WithDetails(map[string]any{"errors": explainShell(raw, problems)})
-	}
+	return saved{}, errBusy
+}
+
+// store seals and writes. pgx.ErrNoRows: the keys that sealed are not the user's any more.
+func (s *Service) store(ctx context.Context, user uuid.UUID, service, name string, raw []byte, content connector.Content) (saved, error) {
+	var none saved
 	keys, err := s.keys.of(ctx, user)
 	if err != nil {
 		return none, err
@@ -135,17 +201,32 @@ func (s *Service) save(ctx context.Context, user uuid.UUID, service, name string
 	}
 	row, err := s.q.SaveCredential(ctx, s.db.In(db.User(user)), vaultdb.SaveCredentialParams{
 		Uid: uid, Service: service, Name: name, Type: content.Type, EncryptedData: sealed, Preview: content.Preview,
-		Fingerprint: fingerprint, Host: &content.Host, ExpiresAt: content.ExpiresAt, KeyID: int64(keys.id), MaxLive: maxLive, Metadata: audit.Meta(ctx, nil),
+		Fingerprint: fingerprint, Host: optional(content.Host), ExpiresAt: content.ExpiresAt, KeyID: int64(keys.id), MaxLive: maxLive, Metadata: audit.Meta(ctx, nil),
 	})
 	switch {
 	case db.IsUnique(err, "credentials_fingerprint_idx"):
 		return none, errDuplicate
-	case errors.Is(err, pgx.ErrNoRows):
-		return none, errTooMany
 	case err != nil:
 		return none, err
+	case row.ID == 0:
+		return none, errTooMany
 	}
 	return saved{id: row.ID, createdAt: row.CreatedAt, content: content}, nil
+}
+
+// storing words the failure of a write for the person who pasted something; what they can mend passes as it is.
+func storing(err error) error {
+	if err == nil {
+		return nil
+	}
+	if f, ok := fault.From(err); ok && f.Kind != fault.Internal {
+		return err
+	}
+	why := "internal error"
+	if errors.Is(err, errUnreadable) {
+		why = "the keys of this account cannot be opened"
+	}
+	return fault.New(fault.Internal, "SERVICE_ERROR", "Failed to save credential: "+why).Because(err)
 }
 
 // explainShell helps with the one mistake everybody makes who pastes the guide's curl line as printed.
@@ -154,83 +235,6 @@ func explainShell(raw []byte, problems []string) []string {
 		return append(problems, "The shell did not expand $(…): send the credential as a JSON object instead of a quoted string")
 	}
 	return problems
-}
-
-// Use opens a credential for a purpose ("sync", "proxy"), which is written to the audit in the same statement that
-// reads it. The content is the caller's to forget.
-func (s *Service) Use(ctx context.Context, user uuid.UUID, id int64, purpose string) (service string, content []byte, err error) {
-	t, content, err := s.take(ctx, user, id, purpose)
-	return t.Service, content, err
-}
-
-func (s *Service) take(ctx context.Context, user uuid.UUID, id int64, purpose string) (vaultdb.TakeCredentialRow, []byte, error) {
-	conn := s.db.In(db.User(user))
-	row, err := s.q.TakeCredential(ctx, conn, vaultdb.TakeCredentialParams{ID: id, Purpose: purpose, Metadata: audit.Meta(ctx, nil)})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return row, nil, errNotFound
-	}
-	if err != nil {
-		return row, nil, err
-	}
-	keys, err := s.keys.of(ctx, user)
-	if err != nil {
-		return row, nil, err
-	}
-	content, err := keys.openRecord(record{user: user, uid: row.Uid, service: row.Service, version: row.Version}, *row.EncryptedData)
-	if err != nil {
-		if auditErr := s.q.RecordUnreadable(ctx, conn, vaultdb.RecordUnreadableParams{Service: row.Service, ErrorMessage: errUnreadable.Message,
-			Metadata: audit.Meta(ctx, map[string]any{"credentialId": id, "purpose": purpose})}); auditErr != nil {
-			s.log.ErrorContext(ctx, "audit of an unreadable credential failed", "credentialId", id, "error", auditErr)
-		}
-		return row, nil, err
-	}
-	return row, content, nil
-}
-
-// verify proves a credential at its provider and records the outcome. A provider that is down or throttles proves
-// nothing: the stored state stays.
-func (s *Service) verify(ctx context.Context, user uuid.UUID, id int64) (connector.Proof, error) {
-	var none connector.Proof
-	row, content, err := s.take(ctx, user, id, "verify")
-	if err != nil {
-		return none, err
-	}
-	c, err := s.connector(row.Service)
-	if err != nil {
-		return none, err
-	}
-	deadline, cancel := context.WithTimeout(ctx, verifyDeadline)
-	defer cancel()
-	proof, verifyErr := c.Verify(deadline, content, connector.Binding{SpreadsheetID: row.SpreadsheetID})
-	clear(content)
-	arg := vaultdb.RecordVerificationParams{ID: id, Version: row.Version, Verified: verifyErr == nil, Metadata: audit.Meta(ctx, nil),
-		ConnectedAs: &proof.ConnectedAs, ExpiresAt: proof.ExpiresAt, SourceTimezone: optional(proof.TimeZone), SourceCurrency: optional(proof.Currency)}
-	if verifyErr != nil {
-		refused, ok := errors.AsType[*connector.Error](verifyErr)
-		if !ok || refused.Retryable() {
-			return none, fault.New(fault.Upstream, "SERVICE_ERROR", "The provider could not be asked: "+reason(refused)).Because(verifyErr)
-		}
-		arg.ErrorMessage = &refused.Message
-		verifyErr = fault.New(fault.Invalid, "VERIFICATION_FAILED", "Credential verification failed: "+refused.Message).Because(verifyErr)
-	}
-	if _, err := s.q.RecordVerification(ctx, s.db.In(db.User(user)), arg); err != nil && !errors.Is(err, pgx.ErrNoRows) {
-		return none, err
-	}
-	return proof, verifyErr
-}
-
-func reason(e *connector.Error) string {
-	if e == nil {
-		return "no answer"
-	}
-	return e.Message
-}
-
-func optional(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // enable points a service of the user to one of the user's credentials for it.

@@ -2,15 +2,20 @@
 -- besides, so that the policies are the second wall and not the only one.
 
 -- name: SaveCredential :one
--- The credential, the service configuration that points to it, and the audit row. No row: the limit is reached, or the
--- user's keys were replaced since they were read (key_id).
-WITH c AS (
-    INSERT INTO credentials (uid, user_id, service, name, type, encrypted_data, preview, fingerprint, host, expires_at, next_check_at)
-    SELECT sqlc.arg(uid), current_user_no(), sqlc.arg(service)::text, sqlc.arg(name), sqlc.arg(type), sqlc.arg(encrypted_data)::text,
-        sqlc.arg(preview), sqlc.arg(fingerprint), sqlc.arg(host), sqlc.narg(expires_at), now()
-    WHERE EXISTS (SELECT FROM vault_keys k WHERE k.user_id = current_user_no() AND coalesce(k.key_id, sqlc.arg(key_id)::bigint) = sqlc.arg(key_id)::bigint)
-        AND (SELECT count(*) FROM credentials l WHERE l.user_id = current_user_no() AND l.service = sqlc.arg(service)::text
-        AND l.deleted_at IS NULL) < sqlc.arg(max_live)::int
+-- The credential, the service configuration that points to it, and the audit row. No row: the user's keys were replaced
+-- since they were read (key_id). Id 0: the limit is reached. The lock on the keys holds off both a rotation and another
+-- save, so that what is counted stays true.
+WITH k AS MATERIALIZED (
+    SELECT v.user_id FROM vault_keys v
+    WHERE v.user_id = current_user_no() AND coalesce(v.key_id, sqlc.arg(key_id)::bigint) = sqlc.arg(key_id)::bigint
+    FOR UPDATE
+), n AS MATERIALIZED (
+    SELECT k.user_id, live_credentials(sqlc.arg(service)::text) AS live FROM k
+), c AS (
+    INSERT INTO credentials (uid, user_id, service, name, type, encrypted_data, preview, fingerprint, host, expires_at, health_at, next_check_at)
+    SELECT sqlc.arg(uid), n.user_id, sqlc.arg(service)::text, sqlc.arg(name), sqlc.arg(type), sqlc.arg(encrypted_data)::text,
+        sqlc.arg(preview), sqlc.arg(fingerprint), sqlc.arg(host), sqlc.narg(expires_at), now(), now()
+    FROM n WHERE n.live < sqlc.arg(max_live)::int
     RETURNING credentials.id, credentials.user_id, credentials.service, credentials.name, credentials.created_at
 ), s AS (
     INSERT INTO service_configs (user_id, service, credential_id)
@@ -21,16 +26,30 @@ WITH c AS (
     SELECT c.user_id, 'credential_saved', c.service, 'success',
         sqlc.arg(metadata)::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
 )
-SELECT c.id, c.created_at FROM c;
+SELECT coalesce(c.id, 0)::bigint AS id, coalesce(c.created_at, now())::timestamptz AS created_at FROM n LEFT JOIN c ON true;
 
 -- name: ListCredentials :many
-SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at FROM credentials
-WHERE user_id = current_user_no() AND deleted_at IS NULL
-ORDER BY created_at DESC, id DESC;
+-- Newest first; max NULL: all. The deleted ones are those that can still be restored. A user's credentials are few:
+-- idx_credentials_user_id carries it.
+SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at, deleted_at, health, health_reason, health_message, health_at FROM credentials
+WHERE user_id = current_user_no()
+    AND CASE WHEN sqlc.arg(deleted)::boolean THEN deleted_at > now() - sqlc.arg(kept)::interval AND encrypted_data IS NOT NULL
+        ELSE deleted_at IS NULL END
+    AND (sqlc.narg(before)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before)::timestamptz, sqlc.arg(before_id)::bigint))
+ORDER BY created_at DESC, id DESC
+LIMIT sqlc.narg(max)::int;
 
 -- name: GetCredential :one
-SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at FROM credentials
+SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at, deleted_at, health, health_reason, health_message, health_at FROM credentials
 WHERE user_id = current_user_no() AND id = sqlc.arg(id) AND deleted_at IS NULL;
+
+-- name: ExportCredentials :many
+SELECT c.id, c.service, c.name, c.type, c.preview, c.verified, c.verified_at, c.expires_at, c.created_at, c.updated_at, c.deleted_at, c.health, c.health_reason, c.health_message, c.health_at,
+    (SELECT count(*) FROM credential_versions v WHERE v.user_id = c.user_id AND v.credential_id = c.id) AS versions,
+    (SELECT count(*) FROM audit_logs l WHERE l.user_id = c.user_id AND l.metadata ->> 'credentialId' = c.id::text
+        AND l.action = 'credential_accessed') AS uses
+FROM credentials c WHERE c.user_id = current_user_no()
+ORDER BY c.created_at DESC, c.id DESC;
 
 -- name: DeleteCredential :one
 -- The sealed row stays, restorable, until it is purged.
@@ -47,41 +66,45 @@ WITH c AS (
 )
 SELECT c.id FROM c;
 
+-- name: RestoreCredential :one
+-- Brings a deleted credential back, unverified, and points no service to it. No row: there is none to restore. Alive: it is
+-- not deleted. Neither alive nor restored: live says whether the limit is reached, else somebody was faster.
+WITH k AS MATERIALIZED (
+    SELECT v.user_id FROM vault_keys v WHERE v.user_id = current_user_no() FOR UPDATE
+), n AS MATERIALIZED (
+    SELECT x.id, x.user_id, (x.deleted_at IS NULL)::boolean AS alive, live_credentials(x.service) AS live
+    FROM credentials x JOIN k ON k.user_id = x.user_id
+    WHERE x.id = sqlc.arg(id) AND x.encrypted_data IS NOT NULL
+        AND (x.deleted_at IS NULL OR x.deleted_at > now() - sqlc.arg(kept)::interval)
+), c AS (
+    UPDATE credentials x SET deleted_at = NULL, updated_at = now(), verified = false, verified_at = NULL, health = 'unchecked', health_reason = NULL,
+        health_message = NULL, health_at = now(), failures = 0, next_check_at = now()
+    FROM n WHERE x.user_id = n.user_id AND x.id = n.id AND x.deleted_at IS NOT NULL AND n.live < sqlc.arg(max_live)::int
+    RETURNING x.id, x.user_id, x.service, x.name
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT c.user_id, 'credential_restored', c.service, 'success',
+        sqlc.arg(metadata)::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
+)
+SELECT n.alive, n.live::int AS live, (c.id IS NOT NULL)::boolean AS restored FROM n LEFT JOIN c ON true;
+
 -- name: TakeCredential :one
 -- Hands out the sealed record and says in the audit for what, in one statement: there is no use without a trace.
 WITH c AS (
-    SELECT x.id, x.uid, x.user_id, x.service, x.name, x.encrypted_data, x.version FROM credentials x
+    SELECT x.id, x.uid, x.user_id, x.service, x.name, x.encrypted_data, x.version, x.host FROM credentials x
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.deleted_at IS NULL AND x.encrypted_data IS NOT NULL
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT c.user_id, 'credential_accessed', c.service, 'success',
-        sqlc.arg(metadata)::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name, 'purpose', sqlc.arg(purpose)::text) FROM c
+    SELECT c.user_id, 'credential_accessed', c.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_strip_nulls(jsonb_build_object(
+        'credentialId', c.id, 'name', c.name, 'purpose', sqlc.arg(purpose)::text, 'host', c.host, 'jobId', nullif(sqlc.arg(job)::text, ''))) FROM c
 )
 SELECT c.id, c.uid, c.service, c.encrypted_data, c.version,
     coalesce((SELECT m.spreadsheet_id FROM sheet_mappings m WHERE m.user_id = c.user_id
         ORDER BY (m.service = c.service) DESC, m.updated_at DESC LIMIT 1), '')::text AS spreadsheet_id
 FROM c;
 
--- name: RecordVerification :one
--- version: a credential whose content was replaced during the check keeps its own, unverified state.
-WITH c AS (
-    UPDATE credentials x SET
-        verified = sqlc.arg(verified)::boolean,
-        verified_at = CASE WHEN sqlc.arg(verified)::boolean THEN now() END,
-        connected_as = CASE WHEN sqlc.arg(verified)::boolean THEN sqlc.narg(connected_as)::text ELSE x.connected_as END,
-        source_timezone = coalesce(sqlc.narg(source_timezone)::text, x.source_timezone),
-        source_currency = coalesce(sqlc.narg(source_currency)::text, x.source_currency),
-        expires_at = CASE WHEN sqlc.arg(verified)::boolean THEN sqlc.narg(expires_at)::timestamptz ELSE x.expires_at END
-    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.version = sqlc.arg(version) AND x.deleted_at IS NULL
-    RETURNING x.id, x.user_id, x.service, x.name
-), a AS (
-    INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
-    SELECT c.user_id, CASE WHEN sqlc.arg(verified)::boolean THEN 'credential_verified' ELSE 'verification_failed' END, c.service,
-        CASE WHEN sqlc.arg(verified)::boolean THEN 'success' ELSE 'failure' END, sqlc.narg(error_message)::text,
-        sqlc.arg(metadata)::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
-)
-SELECT c.id FROM c;
-
--- name: RecordUnreadable :exec
-INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
-VALUES (current_user_no(), 'credential_accessed', sqlc.arg(service)::text, 'failure', sqlc.arg(error_message)::text, sqlc.arg(metadata));
+-- name: PurgeCredentialsSystem :one
+-- Their versions and tokens go with them. The outer condition is for one that is restored at this moment.
+WITH d AS (DELETE FROM credentials WHERE deleted_at < now() - sqlc.arg(kept)::interval AND id IN (SELECT c.id FROM credentials c
+    WHERE c.deleted_at < now() - sqlc.arg(kept)::interval ORDER BY c.deleted_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+SELECT count(*) FROM d;

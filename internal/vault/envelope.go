@@ -16,6 +16,9 @@ import (
 // envelopeV1 marks a record: "v1." and the base64 of Tink's ciphertext, whose first five bytes name the key.
 const envelopeV1 = "v1."
 
+// placed is what a sealed text is bound to.
+type placed interface{ place() []byte }
+
 // record is what a sealed credential is bound to.
 type record struct {
 	user    uuid.UUID
@@ -28,7 +31,7 @@ func (r record) place() []byte {
 	return place("credential", r.user[:], r.uid[:], []byte(r.service), binary.BigEndian.AppendUint32(nil, uint32(r.version))) // versions count up from 1
 }
 
-func (k userKeys) sealRecord(r record, content []byte) (string, error) {
+func (k userKeys) sealRecord(r placed, content []byte) (string, error) {
 	sealed, err := k.seal.Encrypt(content, r.place())
 	if err != nil {
 		return "", fmt.Errorf("seal credential: %w", err)
@@ -36,7 +39,7 @@ func (k userKeys) sealRecord(r record, content []byte) (string, error) {
 	return envelopeV1 + base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-func (k userKeys) openRecord(r record, envelope string) ([]byte, error) {
+func (k userKeys) openRecord(r placed, envelope string) ([]byte, error) {
 	text, ok := strings.CutPrefix(envelope, envelopeV1)
 	if !ok {
 		return nil, errUnreadable.Because(fmt.Errorf("unknown envelope version"))

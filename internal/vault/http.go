@@ -29,9 +29,10 @@ func (s *Service) Mount(api huma.API, bearer func(huma.Context, func(huma.Contex
 		"Seals a third-party credential under the caller's own keys and points the service to it. It can be used and replaced, and never read again.")
 	save.DefaultStatus = http.StatusCreated
 	huma.Register(api, save, s.handleSave)
-	huma.Register(api, op(http.MethodGet, "/api/credentials/list", "listCredentials", "Credentials", "List credentials", "Newest first. Nothing secret is in it."), s.handleList)
+	huma.Register(api, op(http.MethodGet, "/api/credentials/list", "listCredentials", "Credentials", "List credentials", "Newest first, all of them unless a limit is given. With deleted=true those that can still be restored, 50 at a time. Nothing secret is in it."), s.handleList)
 	huma.Register(api, op(http.MethodGet, "/api/credentials/{id}", "getCredential", "Credentials", "One credential", "Nothing secret is in it."), s.handleGet)
-	huma.Register(api, op(http.MethodDelete, "/api/credentials/{id}", "deleteCredential", "Credentials", "Delete a credential", "Also removes the service configuration that uses it."), s.handleDelete)
+	huma.Register(api, op(http.MethodDelete, "/api/credentials/{id}", "deleteCredential", "Credentials", "Delete a credential", "Also removes the service configuration that uses it. It can be restored for 90 days."), s.handleDelete)
+	s.mountHistory(api, op)
 	huma.Register(api, op(http.MethodPost, "/api/credentials/{id}/verify", "verifyCredential", "Credentials", "Verify a credential",
 		"Asks the provider, with the least calls that prove the right. A provider that is down leaves the stored state as it was."), s.handleVerify)
 	huma.Register(api, op(http.MethodGet, "/api/credentials/{id}/verify-status", "credentialVerifyStatus", "Credentials", "Last verification", "No call to the provider."), s.handleVerifyStatus)
@@ -86,6 +87,7 @@ type saveOutput struct {
 
 func (s *Service) handleSave(ctx context.Context, in *struct{ Body saveBody }) (*saveOutput, error) {
 	user, _ := caller.UserFrom(ctx)
+	defer clear(in.Body.CredentialJSON.raw)
 	name := strings.TrimSpace(in.Body.CredentialName)
 	if len(in.Body.CredentialJSON.raw) == 0 || name == "" || in.Body.Service == "" {
 		return nil, fault.New(fault.Invalid, "MISSING_FIELDS", "Missing required fields: credentialJson, credentialName, service")
@@ -113,26 +115,57 @@ type Credential struct {
 	UpdatedAt     wire.Time  `json:"updatedAt" format:"date-time"`
 	ExpiresAt     *wire.Time `json:"expiresAt" format:"date-time"`
 	MaskedPreview string     `json:"maskedPreview" example:"ser...com"`
+	Health        string     `json:"health" enum:"unchecked,ok,expiring,failing,broken"`
+	HealthReason  *string    `json:"healthReason" doc:"A stable word, such as rejected or unreadable; null where all is well"`
+	HealthMessage *string    `json:"healthMessage" doc:"What to do about it"`
+	HealthAt      *wire.Time `json:"healthAt" format:"date-time" doc:"Since when it is in this state"`
+	DeletedAt     *wire.Time `json:"deletedAt,omitempty" format:"date-time" doc:"Only of deleted ones"`
 }
 
 func shown(r vaultdb.GetCredentialRow) Credential {
 	return Credential{ID: r.ID, Service: r.Service, Name: r.Name, Type: r.Type, Verified: r.Verified, VerifiedAt: wire.TimePtr(r.VerifiedAt),
-		CreatedAt: wire.Time(r.CreatedAt), UpdatedAt: wire.Time(r.UpdatedAt), ExpiresAt: wire.TimePtr(r.ExpiresAt), MaskedPreview: r.Preview}
+		CreatedAt: wire.Time(r.CreatedAt), UpdatedAt: wire.Time(r.UpdatedAt), ExpiresAt: wire.TimePtr(r.ExpiresAt), MaskedPreview: r.Preview,
+		Health: r.Health, HealthReason: r.HealthReason, HealthMessage: r.HealthMessage, HealthAt: wire.TimePtr(r.HealthAt), DeletedAt: wire.TimePtr(r.DeletedAt)}
+}
+
+type listInput struct {
+	Limit   int    `query:"limit" minimum:"1" maximum:"100" doc:"Without it: all, or 50 of the deleted ones"`
+	Cursor  string `query:"cursor" doc:"nextCursor of the page before"`
+	Deleted bool   `query:"deleted" doc:"List what can be restored instead"`
 }
 
 type listOutput struct {
 	Body struct {
 		Credentials []Credential `json:"credentials"`
+		NextCursor  *string      `json:"nextCursor" doc:"null: this is the last page"`
 	}
 }
 
-func (s *Service) handleList(ctx context.Context, _ *struct{}) (*listOutput, error) {
+func (s *Service) handleList(ctx context.Context, in *listInput) (*listOutput, error) {
 	user, _ := caller.UserFrom(ctx)
-	rows, err := s.q.ListCredentials(ctx, s.db.In(db.User(user.ID)))
+	limit := in.Limit
+	if in.Deleted && limit == 0 {
+		limit = pageSize
+	}
+	arg := vaultdb.ListCredentialsParams{Deleted: in.Deleted, Kept: restorable}
+	var err error
+	if arg.Before, arg.BeforeID, err = readPlace(in.Cursor); err != nil {
+		return nil, err
+	}
+	if limit > 0 {
+		more := int32(limit) + 1 // one more says whether the list goes on
+		arg.Max = &more
+	}
+	rows, err := s.q.ListCredentials(ctx, s.db.In(db.User(user.ID)), arg)
 	if err != nil {
 		return nil, err
 	}
 	out := &listOutput{}
+	if limit > 0 && len(rows) > limit {
+		rows = rows[:limit]
+		last := rows[limit-1]
+		out.Body.NextCursor = cursor(last.CreatedAt.UnixMicro(), last.ID)
+	}
 	out.Body.Credentials = make([]Credential, len(rows))
 	for i, r := range rows {
 		out.Body.Credentials[i] = shown(vaultdb.GetCredentialRow(r))
@@ -140,11 +173,12 @@ func (s *Service) handleList(ctx context.Context, _ *struct{}) (*listOutput, err
 	return out, nil
 }
 
-type credentialPath struct {
+// CredentialPath is the credential that a route names. It is exported for huma, which looks into no other embedded struct.
+type CredentialPath struct {
 	ID string `path:"id" doc:"Credential id" example:"1"`
 }
 
-func (p credentialPath) number() (int64, error) {
+func (p CredentialPath) number() (int64, error) {
 	n, err := strconv.ParseInt(p.ID, 10, 64)
 	if err != nil || n < 1 {
 		return 0, fault.New(fault.Invalid, "VALIDATION_ERROR", "The credential id must be a positive integer")
@@ -152,7 +186,7 @@ func (p credentialPath) number() (int64, error) {
 	return n, nil
 }
 
-func (s *Service) get(ctx context.Context, p credentialPath) (vaultdb.GetCredentialRow, error) {
+func (s *Service) get(ctx context.Context, p CredentialPath) (vaultdb.GetCredentialRow, error) {
 	var row vaultdb.GetCredentialRow
 	user, _ := caller.UserFrom(ctx)
 	id, err := p.number()
@@ -166,7 +200,7 @@ func (s *Service) get(ctx context.Context, p credentialPath) (vaultdb.GetCredent
 	return row, err
 }
 
-func (s *Service) handleGet(ctx context.Context, in *credentialPath) (*struct{ Body Credential }, error) {
+func (s *Service) handleGet(ctx context.Context, in *CredentialPath) (*struct{ Body Credential }, error) {
 	row, err := s.get(ctx, *in)
 	if err != nil {
 		return nil, err
@@ -181,7 +215,7 @@ type doneOutput struct {
 	}
 }
 
-func (s *Service) handleDelete(ctx context.Context, in *credentialPath) (*doneOutput, error) {
+func (s *Service) handleDelete(ctx context.Context, in *CredentialPath) (*doneOutput, error) {
 	user, _ := caller.UserFrom(ctx)
 	id, err := in.number()
 	if err != nil {
@@ -208,7 +242,7 @@ type verifyOutput struct {
 	}
 }
 
-func (s *Service) handleVerify(ctx context.Context, in *credentialPath) (*verifyOutput, error) {
+func (s *Service) handleVerify(ctx context.Context, in *CredentialPath) (*verifyOutput, error) {
 	user, _ := caller.UserFrom(ctx)
 	id, err := in.number()
 	if err != nil {
@@ -220,7 +254,11 @@ func (s *Service) handleVerify(ctx context.Context, in *credentialPath) (*verify
 	}
 	out := &verifyOutput{}
 	b := &out.Body
-	b.Verified, b.Message, b.ConnectedAs, b.ExpiresAt = true, "Connected as "+proof.ConnectedAs, proof.ConnectedAs, wire.TimePtr(proof.ExpiresAt)
+	message := "Connected as " + proof.ConnectedAs
+	if len(proof.Notes) > 0 {
+		message += ". " + strings.Join(proof.Notes, " ")
+	}
+	b.Verified, b.Message, b.ConnectedAs, b.ExpiresAt = true, message, proof.ConnectedAs, wire.TimePtr(proof.ExpiresAt)
 	return out, nil
 }
 
@@ -234,7 +272,7 @@ type verifyStatusOutput struct {
 	}
 }
 
-func (s *Service) handleVerifyStatus(ctx context.Context, in *credentialPath) (*verifyStatusOutput, error) {
+func (s *Service) handleVerifyStatus(ctx context.Context, in *CredentialPath) (*verifyStatusOutput, error) {
 	row, err := s.get(ctx, *in)
 	if err != nil {
 		return nil, err
@@ -243,132 +281,5 @@ func (s *Service) handleVerifyStatus(ctx context.Context, in *credentialPath) (*
 	b := &out.Body
 	b.CredentialID, b.Verified, b.VerifiedAt, b.ExpiresAt = row.ID, row.Verified, wire.TimePtr(row.VerifiedAt), wire.TimePtr(row.ExpiresAt)
 	b.LastVerifiedAt = b.VerifiedAt
-	return out, nil
-}
-
-// ServiceState is one service of the caller.
-type ServiceState struct {
-	Name       string           `json:"name"`
-	Enabled    bool             `json:"enabled"`
-	Credential *boundCredential `json:"credential,omitempty"`
-}
-
-type boundCredential struct {
-	ID       int64  `json:"id"`
-	Name     string `json:"name"`
-	Verified bool   `json:"verified"`
-}
-
-type servicesOutput struct {
-	Body struct {
-		Services []ServiceState `json:"services"`
-	}
-}
-
-func (s *Service) handleServices(ctx context.Context, _ *struct{}) (*servicesOutput, error) {
-	user, _ := caller.UserFrom(ctx)
-	rows, err := s.q.ListServices(ctx, s.db.In(db.User(user.ID)))
-	if err != nil {
-		return nil, err
-	}
-	bound := map[string]vaultdb.ListServicesRow{}
-	for _, r := range rows {
-		bound[r.Service] = r
-	}
-	out := &servicesOutput{}
-	for _, name := range s.connectors.Names() {
-		state := ServiceState{Name: name}
-		if r, ok := bound[name]; ok {
-			state.Enabled = r.Enabled
-			state.Credential = &boundCredential{ID: r.CredentialID, Name: r.Name, Verified: r.Verified}
-		}
-		out.Body.Services = append(out.Body.Services, state)
-	}
-	return out, nil
-}
-
-// flexibleID takes a JSON number or a numeric string.
-type flexibleID struct {
-	value int64
-	given bool
-	bad   bool
-}
-
-// UnmarshalJSON never fails: what is wrong is told by the handler in the contract's words.
-func (f *flexibleID) UnmarshalJSON(b []byte) error {
-	text := strings.Trim(string(b), `"`)
-	if text == "null" || text == "" {
-		return nil
-	}
-	n, err := strconv.ParseInt(text, 10, 64)
-	f.value, f.given, f.bad = n, true, err != nil || n < 1
-	return nil
-}
-
-// Schema documents both forms.
-func (flexibleID) Schema(huma.Registry) *huma.Schema {
-	return &huma.Schema{OneOf: []*huma.Schema{{Type: huma.TypeInteger}, {Type: huma.TypeString}}, Description: "A number, or the same as a string"}
-}
-
-type enableInput struct {
-	Service string `path:"service" example:"google_sheets"`
-	Body    struct {
-		CredentialID flexibleID `json:"credentialId" missing:"handler"`
-	}
-}
-
-type enableOutput struct {
-	Body struct {
-		Service      string `json:"service"`
-		Enabled      bool   `json:"enabled"`
-		CredentialID int64  `json:"credentialId"`
-	}
-}
-
-func (s *Service) handleEnable(ctx context.Context, in *enableInput) (*enableOutput, error) {
-	user, _ := caller.UserFrom(ctx)
-	if _, err := s.connector(in.Service); err != nil {
-		return nil, err
-	}
-	id := in.Body.CredentialID
-	switch {
-	case !id.given:
-		return nil, fault.New(fault.Invalid, "MISSING_FIELDS", "credentialId is required")
-	case id.bad:
-		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "credentialId must be a number")
-	}
-	if err := s.enable(ctx, user.ID, in.Service, id.value); err != nil {
-		return nil, err
-	}
-	out := &enableOutput{}
-	out.Body.Service, out.Body.Enabled, out.Body.CredentialID = in.Service, true, id.value
-	return out, nil
-}
-
-type servicePath struct {
-	Service string `path:"service" example:"google_sheets"`
-}
-
-type disableOutput struct {
-	Body struct {
-		Service string `json:"service"`
-		Enabled bool   `json:"enabled"`
-	}
-}
-
-func (s *Service) handleDisable(ctx context.Context, in *servicePath) (*disableOutput, error) {
-	user, _ := caller.UserFrom(ctx)
-	if _, err := s.connector(in.Service); err != nil {
-		return nil, err
-	}
-	_, err := s.q.DisableService(ctx, s.db.In(db.User(user.ID)), in.Service, audit.Meta(ctx, nil))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, errNoService
-	}
-	if err != nil {
-		return nil, err
-	}
-	out := &disableOutput{}
-	out.Body.Service = in.Service
 	return out, nil
 }

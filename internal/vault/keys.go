@@ -16,6 +16,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 
 	"turkey/internal/db"
+	"turkey/internal/keyring"
 	"turkey/internal/seal"
 	"turkey/internal/vault/vaultdb"
 )
@@ -33,48 +34,21 @@ type userKeys struct {
 	index []byte // HMAC key of fingerprints
 }
 
-// keystore opens users' keys with the root key and makes them at first use.
+// keystore opens users' keys with the root keys and makes them at first use.
 type keystore struct {
 	db    *db.DB
 	q     *vaultdb.Queries
-	root  *seal.Box
+	roots *roots
 	cache *expirable.LRU[uuid.UUID, userKeys]
 }
 
-const checkText = "turkey vault root key check"
-
-// newKeystore checks the root key against the value stored by the first start. A wrong key is an error before anything
-// is read: half a vault is worse than none.
-func newKeystore(ctx context.Context, database *db.DB, q *vaultdb.Queries, root *seal.Box) (*keystore, error) {
-	system := database.In(db.System())
-	roots, err := q.RootsSystem(ctx, system)
+// newKeystore has the root keys of the database, or fails before anything is read.
+func newKeystore(ctx context.Context, database *db.DB, q *vaultdb.Queries, ring *keyring.Keyring) (*keystore, error) {
+	roots, err := openRoots(ctx, database, q, ring)
 	if err != nil {
-		return nil, fmt.Errorf("read vault root keys: %w", err)
+		return nil, err
 	}
-	known := false
-	for _, r := range roots {
-		if r.ID != root.ID() {
-			continue
-		}
-		if _, err := root.Decrypt(r.CheckValue, []byte(checkText)); err != nil {
-			return nil, errors.New("the stored check value of the vault's root key is damaged: restore table vault_roots from a backup")
-		}
-		known = true
-	}
-	if len(roots) > 0 && !known {
-		return nil, errors.New("ENCRYPTION_KEY_SALT is not the one this database was made with, so no credential would open: start with the old value")
-	}
-	if !known {
-		check, err := root.Encrypt([]byte(checkText), []byte(checkText))
-		if err != nil {
-			return nil, err
-		}
-		if err := q.InsertRootSystem(ctx, system, root.ID(), check); err != nil {
-			return nil, fmt.Errorf("store vault root key check: %w", err)
-		}
-	}
-	return &keystore{db: database, q: q, root: root,
-		cache: expirable.NewLRU[uuid.UUID, userKeys](keyCacheSize, nil, keyCacheTTL)}, nil
+	return &keystore{db: database, q: q, roots: roots, cache: expirable.NewLRU[uuid.UUID, userKeys](keyCacheSize, nil, keyCacheTTL)}, nil
 }
 
 // of returns a user's keys, from memory or from the row, making the row at first use.
@@ -84,18 +58,27 @@ func (k *keystore) of(ctx context.Context, user uuid.UUID) (userKeys, error) {
 	}
 	conn := k.db.In(db.User(user))
 	row, err := k.q.UserKeys(ctx, conn)
-	if errors.Is(err, pgx.ErrNoRows) {
-		if err := k.create(ctx, conn, user); err != nil {
+	for try := 0; errors.Is(err, pgx.ErrNoRows) && try < 3; try++ { // a rotation may end between two tries
+		active := k.roots.active()
+		if err := k.create(ctx, conn, user, active); err != nil {
 			return userKeys{}, err
 		}
-		row, err = k.q.UserKeys(ctx, conn)
+		if row, err = k.q.UserKeys(ctx, conn); errors.Is(err, pgx.ErrNoRows) {
+			if err := k.roots.overtaken(ctx, active.ID()); err != nil {
+				return userKeys{}, err
+			}
+		}
 	}
 	if err != nil {
 		return userKeys{}, err
 	}
-	keys, err := k.open(user, row)
+	root, err := k.roots.box(ctx, row.RootID)
 	if err != nil {
 		return userKeys{}, err
+	}
+	keys, err := openKeys(root, user, row.Keyset, row.IndexKey)
+	if err != nil {
+		return userKeys{}, errUnreadable.Because(err)
 	}
 	k.cache.Add(user, keys)
 	return keys, nil
@@ -104,39 +87,70 @@ func (k *keystore) of(ctx context.Context, user uuid.UUID) (userKeys, error) {
 // forget drops a user's keys from memory: the row says something newer.
 func (k *keystore) forget(user uuid.UUID) { k.cache.Remove(user) }
 
-func (k *keystore) create(ctx context.Context, conn db.Conn, user uuid.UUID) error {
-	handle, err := keyset.NewHandle(aead.XAES256GCM192BitNonceKeyTemplate())
+// create makes a user's row of keys under a root key. It does nothing if the user has one, or the root key is not the active
+// one any more.
+func (k *keystore) create(ctx context.Context, conn vaultdb.DBTX, user uuid.UUID, root *seal.Box) error {
+	handle, err := keyset.NewHandle(keyTemplate())
 	if err != nil {
 		return fmt.Errorf("make user keyset: %w", err)
 	}
-	var wrapped bytes.Buffer
-	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&wrapped), k.root, keysetPlace(user)); err != nil {
-		return fmt.Errorf("wrap user keyset: %w", err)
-	}
-	index := make([]byte, 32)
-	rand.Read(index) // never fails, it ends the program
-	sealedIndex, err := k.root.Encrypt(index, indexPlace(user))
+	wrapped, err := wrapKeyset(root, user, handle)
 	if err != nil {
 		return err
 	}
-	return k.q.CreateUserKeys(ctx, conn, vaultdb.CreateUserKeysParams{RootID: k.root.ID(), KeyID: int64(handle.KeysetInfo().GetPrimaryKeyId()), Keyset: wrapped.Bytes(), IndexKey: sealedIndex})
+	index := make([]byte, 32)
+	rand.Read(index) // never fails, it ends the program
+	sealedIndex, err := root.Encrypt(index, indexPlace(user))
+	if err != nil {
+		return err
+	}
+	return k.q.CreateUserKeys(ctx, conn, vaultdb.CreateUserKeysParams{RootID: root.ID(), KeyID: int64(primaryOf(handle)), Keyset: wrapped, IndexKey: sealedIndex})
 }
 
-func (k *keystore) open(user uuid.UUID, row vaultdb.UserKeysRow) (userKeys, error) {
-	handle, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(row.Keyset)), k.root, keysetPlace(user))
+// openKeys opens a row of keys.
+func openKeys(root *seal.Box, user uuid.UUID, wrapped, sealedIndex []byte) (userKeys, error) {
+	handle, err := unwrapKeyset(root, user, wrapped)
 	if err != nil {
-		return userKeys{}, errUnreadable.Because(fmt.Errorf("keyset under root %s: %w", row.RootID, err))
+		return userKeys{}, err
 	}
-	primitive, err := aead.New(handle)
+	keys, err := usable(handle)
 	if err != nil {
-		return userKeys{}, errUnreadable.Because(err)
+		return userKeys{}, err
 	}
-	index, err := k.root.Decrypt(row.IndexKey, indexPlace(user))
-	if err != nil {
-		return userKeys{}, errUnreadable.Because(err)
+	if keys.index, err = root.Decrypt(sealedIndex, indexPlace(user)); err != nil {
+		return userKeys{}, fmt.Errorf("index key under root %s: %w", root.ID(), err)
 	}
-	return userKeys{id: handle.KeysetInfo().GetPrimaryKeyId(), seal: primitive, index: index}, nil
+	return keys, nil
 }
+
+// usable are the sealing keys of a keyset.
+func usable(handle *keyset.Handle) (userKeys, error) {
+	primitive, err := aead.New(handle)
+	return userKeys{id: primaryOf(handle), seal: primitive}, err
+}
+
+// Users' keysets are Tink's, with XAES-256-GCM. A keyset holds one key that seals and, while a reseal lasts, older ones that
+// only open.
+var keyTemplate = aead.XAES256GCM192BitNonceKeyTemplate
+
+func wrapKeyset(root *seal.Box, user uuid.UUID, handle *keyset.Handle) ([]byte, error) {
+	var wrapped bytes.Buffer
+	if err := handle.WriteWithAssociatedData(keyset.NewBinaryWriter(&wrapped), root, keysetPlace(user)); err != nil {
+		return nil, fmt.Errorf("wrap user keyset: %w", err)
+	}
+	return wrapped.Bytes(), nil
+}
+
+func unwrapKeyset(root *seal.Box, user uuid.UUID, wrapped []byte) (*keyset.Handle, error) {
+	handle, err := keyset.ReadWithAssociatedData(keyset.NewBinaryReader(bytes.NewReader(wrapped)), root, keysetPlace(user))
+	if err != nil {
+		return nil, fmt.Errorf("keyset under root %s: %w", root.ID(), err)
+	}
+	return handle, nil
+}
+
+// primaryOf is the key of a keyset that seals.
+func primaryOf(handle *keyset.Handle) uint32 { return handle.KeysetInfo().GetPrimaryKeyId() }
 
 func keysetPlace(user uuid.UUID) []byte { return place("user keyset", user[:]) }
 func indexPlace(user uuid.UUID) []byte  { return place("user index key", user[:]) }

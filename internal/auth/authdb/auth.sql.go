@@ -247,17 +247,6 @@ func (q *Queries) AuditSystem(ctx context.Context, db DBTX, arg AuditSystemParam
 	return items, nil
 }
 
-const clockSystem = `-- name: ClockSystem :one
-SELECT clock_timestamp()::timestamptz
-`
-
-func (q *Queries) ClockSystem(ctx context.Context, db DBTX) (time.Time, error) {
-	row := db.QueryRow(ctx, clockSystem)
-	var column_1 time.Time
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
 const consumeEmailToken = `-- name: ConsumeEmailToken :one
 WITH u AS MATERIALIZED (
     SELECT x.app_id, x.id FROM users x JOIN email_tokens e ON e.app_id = x.app_id AND e.user_id = x.id
@@ -443,7 +432,7 @@ func (q *Queries) EndAccess(ctx context.Context, db DBTX, arg EndAccessParams) (
 	return token_version, err
 }
 
-const endOtherSessions = `-- name: EndOtherSessions :one
+const endOtherSessions = `-- name: EndOtherSessions :many
 WITH s AS (
     UPDATE refresh_tokens t SET revoked_at = now(), revoked_reason = $1
     WHERE t.app_id = $2 AND t.user_id = $3 AND t.id <> $4 AND t.revoked_at IS NULL
@@ -455,7 +444,7 @@ WITH s AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT s.app_id, s.user_id, s.user_id::text, 'session_revoked', $6, $7, $8 FROM s
 )
-SELECT count(*) FROM s
+SELECT s.id FROM s
 `
 
 type EndOtherSessionsParams struct {
@@ -469,8 +458,8 @@ type EndOtherSessionsParams struct {
 	Meta      *string
 }
 
-func (q *Queries) EndOtherSessions(ctx context.Context, db DBTX, arg EndOtherSessionsParams) (int64, error) {
-	row := db.QueryRow(ctx, endOtherSessions,
+func (q *Queries) EndOtherSessions(ctx context.Context, db DBTX, arg EndOtherSessionsParams) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, endOtherSessions,
 		arg.Reason,
 		arg.AppID,
 		arg.UserID,
@@ -480,9 +469,22 @@ func (q *Queries) EndOtherSessions(ctx context.Context, db DBTX, arg EndOtherSes
 		arg.UserAgent,
 		arg.Meta,
 	)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const endSession = `-- name: EndSession :one
@@ -822,39 +824,6 @@ func (q *Queries) InsertAppSystem(ctx context.Context, db DBTX, iD string, name 
 	return result.RowsAffected(), nil
 }
 
-const insertKeySystem = `-- name: InsertKeySystem :exec
-INSERT INTO keys (kid, public_pem, private_pem, created_at, signs_from)
-VALUES ($1, $2, $3, $4, $5)
-`
-
-type InsertKeySystemParams struct {
-	Kid        string
-	PublicPem  string
-	PrivatePem string
-	CreatedAt  time.Time
-	SignsFrom  *time.Time
-}
-
-func (q *Queries) InsertKeySystem(ctx context.Context, db DBTX, arg InsertKeySystemParams) error {
-	_, err := db.Exec(ctx, insertKeySystem,
-		arg.Kid,
-		arg.PublicPem,
-		arg.PrivatePem,
-		arg.CreatedAt,
-		arg.SignsFrom,
-	)
-	return err
-}
-
-const insertSecretSystem = `-- name: InsertSecretSystem :exec
-INSERT INTO server_secrets (name, sealed) VALUES ($1, $2)
-`
-
-func (q *Queries) InsertSecretSystem(ctx context.Context, db DBTX, name string, sealed []byte) error {
-	_, err := db.Exec(ctx, insertSecretSystem, name, sealed)
-	return err
-}
-
 const insertUser = `-- name: InsertUser :exec
 INSERT INTO users (id, app_id, email, password_hash, role, email_verified)
 VALUES ($1, $2, $3, $4, $5, $6)
@@ -910,58 +879,6 @@ func (q *Queries) IssueEmailToken(ctx context.Context, db DBTX, arg IssueEmailTo
 		arg.ExpiresAt,
 	)
 	return err
-}
-
-const keysSystem = `-- name: KeysSystem :many
-
-SELECT kid, public_pem, private_pem, created_at, signs_from, retired_at, is_active,
-    (SELECT coalesce(max(a.access_ttl), 0) FROM apps a)::integer AS app_ttl
-FROM keys
-WHERE $1::boolean OR (is_active AND retired_at IS NULL) OR retired_at > $2::timestamptz
-ORDER BY created_at DESC, kid
-`
-
-type KeysSystemRow struct {
-	Kid        string
-	PublicPem  string
-	PrivatePem string
-	CreatedAt  time.Time
-	SignsFrom  *time.Time
-	RetiredAt  *time.Time
-	IsActive   bool
-	AppTtl     int32
-}
-
-// Signing keys and server secrets (keys.go).
-// Newest first: what is published, with room for servers' clocks, or everything. app_ttl is the longest life, in seconds,
-// that an app gives its access tokens.
-func (q *Queries) KeysSystem(ctx context.Context, db DBTX, everything bool, retiredAfter time.Time) ([]KeysSystemRow, error) {
-	rows, err := db.Query(ctx, keysSystem, everything, retiredAfter)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []KeysSystemRow
-	for rows.Next() {
-		var i KeysSystemRow
-		if err := rows.Scan(
-			&i.Kid,
-			&i.PublicPem,
-			&i.PrivatePem,
-			&i.CreatedAt,
-			&i.SignsFrom,
-			&i.RetiredAt,
-			&i.IsActive,
-			&i.AppTtl,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const listSessions = `-- name: ListSessions :many
@@ -1054,19 +971,28 @@ func (q *Queries) LiveEventsSystem(ctx context.Context, db DBTX) ([]LiveEventsSy
 }
 
 const liveSessionOwner = `-- name: LiveSessionOwner :one
-SELECT s.user_id, s.app_id FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
+SELECT s.user_id, s.app_id, s.generation, coalesce(now() - s.rotated_at, '0')::interval AS rested
+FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id
 WHERE s.id = $1 AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now() AND u.token_version = s.token_version
 `
 
 type LiveSessionOwnerRow struct {
-	UserID uuid.UUID
-	AppID  string
+	UserID     uuid.UUID
+	AppID      string
+	Generation int32
+	Rested     time.Duration
 }
 
+// generation is that of the token that a refresh would take; the one before it is taken while rested is within the grace.
 func (q *Queries) LiveSessionOwner(ctx context.Context, db DBTX, sessionID uuid.UUID) (LiveSessionOwnerRow, error) {
 	row := db.QueryRow(ctx, liveSessionOwner, sessionID)
 	var i LiveSessionOwnerRow
-	err := row.Scan(&i.UserID, &i.AppID)
+	err := row.Scan(
+		&i.UserID,
+		&i.AppID,
+		&i.Generation,
+		&i.Rested,
+	)
 	return i, err
 }
 
@@ -1252,18 +1178,10 @@ func (q *Queries) LockAppSystem(ctx context.Context, db DBTX, id string) (App, e
 	return i, err
 }
 
-const lockKeysSystem = `-- name: LockKeysSystem :exec
-SELECT pg_advisory_xact_lock(7205759403792795)
-`
-
-// One at a time makes or changes keys: servers that start together make one key and one secret.
-func (q *Queries) LockKeysSystem(ctx context.Context, db DBTX) error {
-	_, err := db.Exec(ctx, lockKeysSystem)
-	return err
-}
-
 const lockUser = `-- name: LockUser :one
-SELECT id, email, role, status, email_verified, token_version FROM users WHERE app_id = $1 AND id = $2 FOR UPDATE
+SELECT u.id, u.email, u.role, u.status, u.email_verified, u.token_version,
+    (u.password_hash = '!' AND EXISTS (SELECT FROM user_identities i WHERE i.app_id = u.app_id AND i.user_id = u.id))::boolean AS elsewhere
+FROM users u WHERE u.app_id = $1 AND u.id = $2 FOR UPDATE
 `
 
 type LockUserRow struct {
@@ -1273,8 +1191,10 @@ type LockUserRow struct {
 	Status        string
 	EmailVerified bool
 	TokenVersion  int32
+	Elsewhere     bool
 }
 
+// elsewhere: another issuer signs the user in, and there is no password here.
 func (q *Queries) LockUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (LockUserRow, error) {
 	row := db.QueryRow(ctx, lockUser, appID, userID)
 	var i LockUserRow
@@ -1285,25 +1205,34 @@ func (q *Queries) LockUser(ctx context.Context, db DBTX, appID string, userID uu
 		&i.Status,
 		&i.EmailVerified,
 		&i.TokenVersion,
+		&i.Elsewhere,
 	)
 	return i, err
 }
 
 const lockUserByEmail = `-- name: LockUserByEmail :one
-SELECT id, email, email_verified FROM users WHERE app_id = $1 AND email = $2 AND status = 'active' FOR UPDATE
+SELECT u.id, u.email, u.email_verified,
+    (u.password_hash = '!' AND EXISTS (SELECT FROM user_identities i WHERE i.app_id = u.app_id AND i.user_id = u.id))::boolean AS elsewhere
+FROM users u WHERE u.app_id = $1 AND u.email = $2 AND u.status = 'active' FOR UPDATE
 `
 
 type LockUserByEmailRow struct {
 	ID            uuid.UUID
 	Email         string
 	EmailVerified bool
+	Elsewhere     bool
 }
 
 // First half of asking for a mail: serialises the quota of one user. No row for an unknown address.
 func (q *Queries) LockUserByEmail(ctx context.Context, db DBTX, appID string, email string) (LockUserByEmailRow, error) {
 	row := db.QueryRow(ctx, lockUserByEmail, appID, email)
 	var i LockUserByEmailRow
-	err := row.Scan(&i.ID, &i.Email, &i.EmailVerified)
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.EmailVerified,
+		&i.Elsewhere,
+	)
 	return i, err
 }
 
@@ -1562,16 +1491,28 @@ func (q *Queries) PurgeRevokedSystem(ctx context.Context, db DBTX, batch int32) 
 }
 
 const purgeSessionsSystem = `-- name: PurgeSessionsSystem :one
-WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
-    WHERE r.expires_at < now() - interval '30 days' ORDER BY r.expires_at LIMIT $1::int) RETURNING 1)
-SELECT count(*) FROM d
+WITH w AS (
+    SELECT r.id FROM refresh_tokens r WHERE r.id > $1 ORDER BY r.id LIMIT $2::int
+), d AS (
+    DELETE FROM refresh_tokens x USING w WHERE x.id = w.id AND x.expires_at < now() - interval '30 days' RETURNING 1
+)
+SELECT (SELECT count(*) FROM d) AS gone, (SELECT count(*) FROM w) AS seen,
+    coalesce((SELECT w.id FROM w ORDER BY w.id DESC LIMIT 1), $1)::uuid AS last
 `
 
-func (q *Queries) PurgeSessionsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
-	row := db.QueryRow(ctx, purgeSessionsSystem, batch)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
+type PurgeSessionsSystemRow struct {
+	Gone int64
+	Seen int64
+	Last uuid.UUID
+}
+
+// One stretch of the walk along the primary key: an index on expires_at, which every refresh moves, would cost each of
+// them more than the walk costs the cleanup.
+func (q *Queries) PurgeSessionsSystem(ctx context.Context, db DBTX, after uuid.UUID, batch int32) (PurgeSessionsSystemRow, error) {
+	row := db.QueryRow(ctx, purgeSessionsSystem, after, batch)
+	var i PurgeSessionsSystemRow
+	err := row.Scan(&i.Gone, &i.Seen, &i.Last)
+	return i, err
 }
 
 const putMailboxSystem = `-- name: PutMailboxSystem :exec
@@ -1669,6 +1610,24 @@ func (q *Queries) QueueMailWithin(ctx context.Context, db DBTX, arg QueueMailWit
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
+}
+
+const queueNotice = `-- name: QueueNotice :one
+SELECT coalesce(queue_notice($1::text, $2::jsonb, $3::int), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id
+`
+
+type QueueNoticeParams struct {
+	Kind string
+	Data json.RawMessage
+	Most int32
+}
+
+// In a user scope, unlike the others: the function sees the user. Zero: there is nobody to write to, or it was told too often.
+func (q *Queries) QueueNotice(ctx context.Context, db DBTX, arg QueueNoticeParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, queueNotice, arg.Kind, arg.Data, arg.Most)
+	var mail_id uuid.UUID
+	err := row.Scan(&mail_id)
+	return mail_id, err
 }
 
 const revocationSystem = `-- name: RevocationSystem :one
@@ -1796,137 +1755,128 @@ func (q *Queries) RevokeAppSystem(ctx context.Context, db DBTX, arg RevokeAppSys
 	return sessions, err
 }
 
-const rewrapKeysSystem = `-- name: RewrapKeysSystem :exec
-UPDATE keys k SET private_pem = v.pem
-FROM (SELECT unnest($1::text[]) AS kid, unnest($2::text[]) AS pem) v
-WHERE k.kid = v.kid
+const revokeReused = `-- name: RevokeReused :one
+WITH r AS (
+    UPDATE refresh_tokens s SET revoked_at = now(), revoked_reason = 'refresh_reuse_detected'
+    FROM users u
+    WHERE s.id = $1 AND s.app_id = u.app_id AND s.user_id = u.id AND s.token_version = u.token_version
+        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
+        AND (s.generation > $2::integer + 1
+            OR s.generation = $2::integer + 1 AND now() - s.rotated_at > $3::interval)
+    RETURNING s.id, s.app_id, s.user_id, u.email
+), a AS (
+    INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
+    SELECT r.app_id, r.user_id, r.user_id::text, 'refresh_reuse_detected', $4, $5, $6 FROM r
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
+    SELECT r.app_id, 'session', r.id::text, now() + $7::interval FROM r
+), m AS (
+    INSERT INTO mails (app_id, user_id, kind, recipient, data)
+    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', $4, 'userAgent', $5) FROM r
+    RETURNING id
+)
+SELECT m.id AS mail_id FROM m
 `
 
-func (q *Queries) RewrapKeysSystem(ctx context.Context, db DBTX, kids []string, pems []string) error {
-	_, err := db.Exec(ctx, rewrapKeysSystem, kids, pems)
-	return err
+type RevokeReusedParams struct {
+	SessionID  uuid.UUID
+	Generation int32
+	Grace      time.Duration
+	Ip         *string
+	UserAgent  *string
+	Meta       *string
+	EventLife  time.Duration
 }
 
-const rewrapSecretsSystem = `-- name: RewrapSecretsSystem :exec
-UPDATE server_secrets s SET sealed = v.sealed
-FROM (SELECT unnest($1::text[]) AS name, unnest($2::bytea[]) AS sealed) v
-WHERE s.name = v.name
-`
-
-func (q *Queries) RewrapSecretsSystem(ctx context.Context, db DBTX, names []string, sealed [][]byte) error {
-	_, err := db.Exec(ctx, rewrapSecretsSystem, names, sealed)
-	return err
+// Ends a session whose older token came back: later than the grace, or older than the predecessor. No row: it did not.
+func (q *Queries) RevokeReused(ctx context.Context, db DBTX, arg RevokeReusedParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, revokeReused,
+		arg.SessionID,
+		arg.Generation,
+		arg.Grace,
+		arg.Ip,
+		arg.UserAgent,
+		arg.Meta,
+		arg.EventLife,
+	)
+	var mail_id uuid.UUID
+	err := row.Scan(&mail_id)
+	return mail_id, err
 }
 
 const rotateSession = `-- name: RotateSession :one
 WITH r AS (
     UPDATE refresh_tokens s SET
-        generation     = CASE WHEN v.ok AND s.generation = $1::integer THEN s.generation + 1 ELSE s.generation END,
-        rotated_at     = CASE WHEN v.ok AND s.generation = $1::integer THEN now() ELSE s.rotated_at END,
-        rotated_xid    = CASE WHEN v.ok AND s.generation = $1::integer THEN pg_current_xact_id() ELSE s.rotated_xid END,
-        last_used_at   = now(),
-        expires_at     = CASE WHEN v.ok AND s.generation = $1::integer
-                              THEN least(now() + $2::interval, s.absolute_expires_at) ELSE s.expires_at END,
-        revoked_at     = CASE WHEN s.generation > $1::integer + 1
-                                OR (s.generation = $1::integer + 1 AND now() - s.rotated_at > $3::interval)
-                              THEN now() END,
-        revoked_reason = CASE WHEN s.generation > $1::integer + 1
-                                OR (s.generation = $1::integer + 1 AND now() - s.rotated_at > $3::interval)
-                              THEN 'refresh_reuse_detected' END
+        generation   = CASE WHEN v.ok THEN $1::integer + 1 ELSE s.generation END,
+        rotated_at   = CASE WHEN v.ok AND s.generation = $1::integer THEN now() ELSE s.rotated_at END,
+        rotated_xid  = CASE WHEN v.ok AND s.generation = $1::integer THEN pg_current_xact_id() ELSE s.rotated_xid END,
+        token_hash   = CASE WHEN s.generation = 0 OR $1::integer = 0 THEN s.token_hash END,
+        last_used_at = now(),
+        expires_at   = CASE WHEN v.ok AND s.generation = $1::integer
+                            THEN least(now() + $2::interval, s.absolute_expires_at) ELSE s.expires_at END
     FROM (SELECT u.id, u.app_id, u.email, u.role, u.token_version, u.email_verified, u.status = 'active' AS active,
         u.status = 'active' AND (u.email_verified OR NOT $5::boolean) AS ok FROM users u) v
-    WHERE s.id = $4 AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
+    WHERE s.id = $3 AND s.app_id = v.app_id AND s.user_id = v.id AND s.token_version = v.token_version
         AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()
-        AND s.generation >= $1::integer
-    RETURNING s.id, s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
-        s.revoked_at, s.expires_at, v.email, v.email_verified, v.role, v.token_version, v.active, v.ok
+        AND (s.generation = $1::integer
+            OR s.generation = $1::integer + 1 AND now() - s.rotated_at <= $4::interval)
+    RETURNING s.app_id, s.user_id, s.generation, coalesce(s.rotated_xid = pg_current_xact_id(), false) AS rotated,
+        v.email, v.email_verified, v.role, v.token_version, v.active, v.ok
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
-    SELECT r.app_id, r.user_id, r.user_id::text,
-        CASE WHEN r.revoked_at IS NOT NULL THEN 'refresh_reuse_detected' ELSE 'refresh' END,
-        $6, $7, $8
-    FROM r WHERE r.revoked_at IS NOT NULL OR (r.ok AND r.rotated)
-), e AS (
-    INSERT INTO revocation_events (app_id, kind, subject, expires_at)
-    SELECT r.app_id, 'session', r.id::text, now() + $9::interval FROM r WHERE r.revoked_at IS NOT NULL
-), m AS (
-    INSERT INTO mails (app_id, user_id, kind, recipient, data)
-    SELECT r.app_id, r.user_id, 'session_revoked_notice', r.email, jsonb_build_object('ip', $6, 'userAgent', $7)
-    FROM r WHERE r.revoked_at IS NOT NULL
-    RETURNING id
+    SELECT r.app_id, r.user_id, r.user_id::text, 'refresh', $6, $7, $8 FROM r WHERE r.ok AND r.rotated
 )
-SELECT r.user_id, r.email_verified, coalesce((SELECT m.id FROM m), '00000000-0000-0000-0000-000000000000')::uuid AS mail_id, r.email, r.role, r.token_version, r.generation, r.expires_at,
-    (CASE WHEN r.revoked_at IS NOT NULL THEN 'reuse' WHEN NOT r.active THEN 'inactive' WHEN NOT r.ok THEN 'unverified' ELSE 'ok' END)::text AS outcome
+SELECT r.user_id, r.email_verified, r.email, r.role, r.token_version, r.generation,
+    (CASE WHEN NOT r.active THEN 'inactive' WHEN NOT r.ok THEN 'unverified' ELSE 'ok' END)::text AS outcome
 FROM r
 `
 
 type RotateSessionParams struct {
 	Generation   int32
 	Lifetime     time.Duration
-	Grace        time.Duration
 	SessionID    uuid.UUID
+	Grace        time.Duration
 	VerifiedOnly bool
 	Ip           *string
 	UserAgent    *string
 	Meta         *string
-	EventLife    time.Duration
 }
 
 type RotateSessionRow struct {
 	UserID        uuid.UUID
 	EmailVerified bool
-	MailID        uuid.UUID
 	Email         string
 	Role          string
 	TokenVersion  int32
 	Generation    int32
-	ExpiresAt     time.Time
 	Outcome       string
 }
 
-// One statement rotates. For the grace after a rotation the immediate predecessor gets the same successor; later, or
-// with any older generation, the session is revoked and that is audited. The winner of parallel calls is told by its
-// transaction id: two may rotate within one microsecond. A user's bumped token_version ends the session without a word.
+// One statement rotates. For the grace after a rotation the immediate predecessor gets the same successor. No row: the
+// session has ended, or the token is one that must not come back (RevokeReused). The winner of parallel calls is told by
+// its transaction id: two may rotate within one microsecond. A user's bumped token_version ends the session without a word.
 func (q *Queries) RotateSession(ctx context.Context, db DBTX, arg RotateSessionParams) (RotateSessionRow, error) {
 	row := db.QueryRow(ctx, rotateSession,
 		arg.Generation,
 		arg.Lifetime,
-		arg.Grace,
 		arg.SessionID,
+		arg.Grace,
 		arg.VerifiedOnly,
 		arg.Ip,
 		arg.UserAgent,
 		arg.Meta,
-		arg.EventLife,
 	)
 	var i RotateSessionRow
 	err := row.Scan(
 		&i.UserID,
 		&i.EmailVerified,
-		&i.MailID,
 		&i.Email,
 		&i.Role,
 		&i.TokenVersion,
 		&i.Generation,
-		&i.ExpiresAt,
 		&i.Outcome,
 	)
 	return i, err
-}
-
-const scheduleKeysSystem = `-- name: ScheduleKeysSystem :exec
-UPDATE keys k SET
-    signs_from = (v.life ->> 'signs_from')::timestamptz,
-    retired_at = (v.life ->> 'retired_at')::timestamptz,
-    is_active  = v.life ->> 'retired_at' IS NULL
-FROM (SELECT jsonb_array_elements($1::jsonb) AS life) v
-WHERE k.kid = v.life ->> 'kid'
-`
-
-// lives is a list of {"kid", "signs_from", "retired_at"}.
-func (q *Queries) ScheduleKeysSystem(ctx context.Context, db DBTX, lives json.RawMessage) error {
-	_, err := db.Exec(ctx, scheduleKeysSystem, lives)
-	return err
 }
 
 const searchUsers = `-- name: SearchUsers :many
@@ -1936,7 +1886,7 @@ WHERE app_id = $1
     AND ($3::text = '' OR role = $3::text)
     AND ($4::text = '' OR status = $4::text)
     AND ($5::boolean IS NULL OR email_verified = $5::boolean)
-    AND ($6::timestamptz IS NULL OR (created_at, id) < ($6::timestamptz, $7::uuid))
+    AND (created_at, id) < (coalesce($6::timestamptz, 'infinity'), $7::uuid)
 ORDER BY created_at DESC, id DESC LIMIT $8::int
 `
 
@@ -1963,7 +1913,8 @@ type SearchUsersRow struct {
 	UpdatedAt     time.Time
 }
 
-// Addresses are stored in lower case, and so is the text to look for.
+// Addresses are stored in lower case, and so is the text to look for. users_app_created_idx carries it, from where the page
+// begins: a condition that may be absent would make each page read all those before it.
 func (q *Queries) SearchUsers(ctx context.Context, db DBTX, arg SearchUsersParams) ([]SearchUsersRow, error) {
 	rows, err := db.Query(ctx, searchUsers,
 		arg.AppID,
@@ -2003,35 +1954,6 @@ func (q *Queries) SearchUsers(ctx context.Context, db DBTX, arg SearchUsersParam
 	return items, nil
 }
 
-const secretsSystem = `-- name: SecretsSystem :many
-SELECT name, sealed FROM server_secrets
-`
-
-type SecretsSystemRow struct {
-	Name   string
-	Sealed []byte
-}
-
-func (q *Queries) SecretsSystem(ctx context.Context, db DBTX) ([]SecretsSystemRow, error) {
-	rows, err := db.Query(ctx, secretsSystem)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []SecretsSystemRow
-	for rows.Next() {
-		var i SecretsSystemRow
-		if err := rows.Scan(&i.Name, &i.Sealed); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const sessionCountsSystem = `-- name: SessionCountsSystem :one
 SELECT count(*) AS total, count(*) FILTER (WHERE s.revoked_at IS NOT NULL) AS revoked,
     count(*) FILTER (WHERE s.revoked_at IS NULL AND least(s.expires_at, s.absolute_expires_at) <= now()) AS expired,
@@ -2057,6 +1979,18 @@ func (q *Queries) SessionCountsSystem(ctx context.Context, db DBTX) (SessionCoun
 		&i.Active,
 	)
 	return i, err
+}
+
+const sessionOfHashSystem = `-- name: SessionOfHashSystem :one
+SELECT s.id FROM refresh_tokens s WHERE s.token_hash = $1::text
+`
+
+// An imported session by its token. The hash stays until the session is refreshed with a token of ours.
+func (q *Queries) SessionOfHashSystem(ctx context.Context, db DBTX, tokenHash string) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, sessionOfHashSystem, tokenHash)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
 }
 
 const sessionOwner = `-- name: SessionOwner :one
@@ -2191,7 +2125,9 @@ func (q *Queries) SetVerified(ctx context.Context, db DBTX, arg SetVerifiedParam
 const showUser = `-- name: ShowUser :one
 SELECT u.id, u.app_id, u.email, u.role, u.status, u.email_verified, u.token_version, u.created_at, u.updated_at,
     (SELECT count(*) FROM refresh_tokens s WHERE s.app_id = u.app_id AND s.user_id = u.id AND s.token_version = u.token_version
-        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()) AS sessions
+        AND s.revoked_at IS NULL AND s.expires_at > now() AND s.absolute_expires_at > now()) AS sessions,
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('issuer', i.issuer, 'subject', i.subject) ORDER BY i.created_at, i.id), '[]')
+        FROM user_identities i WHERE i.app_id = u.app_id AND i.user_id = u.id)::jsonb AS identities
 FROM users u WHERE u.app_id = $1 AND u.id = $2
 `
 
@@ -2206,6 +2142,7 @@ type ShowUserRow struct {
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	Sessions      int64
+	Identities    json.RawMessage
 }
 
 func (q *Queries) ShowUser(ctx context.Context, db DBTX, appID string, userID uuid.UUID) (ShowUserRow, error) {
@@ -2222,6 +2159,7 @@ func (q *Queries) ShowUser(ctx context.Context, db DBTX, appID string, userID uu
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.Sessions,
+		&i.Identities,
 	)
 	return i, err
 }

@@ -7,15 +7,92 @@ package idempotencydb
 
 import (
 	"context"
+
+	"github.com/google/uuid"
 )
 
-const purgeSystem = `-- name: PurgeSystem :execrows
+const claim = `-- name: Claim :one
 
+WITH taken AS (
+    INSERT INTO idempotency_keys AS i (user_id, key, request_hash, claim, locked_until)
+    VALUES (current_user_no(), $1::text, $2, $3, now() + interval '60 seconds')
+    ON CONFLICT (user_id, key) DO UPDATE SET request_hash = excluded.request_hash, claim = excluded.claim, status = NULL, answer = NULL,
+        locked_until = excluded.locked_until, created_at = now()
+    WHERE i.created_at < now() - interval '24 hours'
+        OR i.status IS NULL AND i.locked_until < now() AND i.request_hash = excluded.request_hash
+    RETURNING i.claim, i.request_hash, i.status, i.answer
+)
+SELECT t.claim, t.request_hash, t.status, t.answer FROM taken t
+UNION ALL
+SELECT k.claim, k.request_hash, k.status, k.answer FROM idempotency_keys k
+WHERE k.user_id = current_user_no() AND k.key = $1::text AND NOT EXISTS (SELECT FROM taken)
+`
+
+type ClaimParams struct {
+	Key         string
+	RequestHash []byte
+	Claim       uuid.UUID
+}
+
+type ClaimRow struct {
+	Claim       uuid.UUID
+	RequestHash []byte
+	Status      *int16
+	Answer      []byte
+}
+
+// Answers that a repeated write gets again. All run in a user scope unless the name says System; they filter by
+// current_user_no() besides, so that the policies are the second wall and not the only one.
+// Takes the key, or tells what became of it: claim says whose it is. What is older than a day is as good as gone, and a claim
+// whose process died may be taken over by the same request. No row: another request takes it at this moment.
+func (q *Queries) Claim(ctx context.Context, db DBTX, arg ClaimParams) (ClaimRow, error) {
+	row := db.QueryRow(ctx, claim, arg.Key, arg.RequestHash, arg.Claim)
+	var i ClaimRow
+	err := row.Scan(
+		&i.Claim,
+		&i.RequestHash,
+		&i.Status,
+		&i.Answer,
+	)
+	return i, err
+}
+
+const forget = `-- name: Forget :exec
+DELETE FROM idempotency_keys WHERE user_id = current_user_no() AND key = $1::text AND claim = $2
+`
+
+func (q *Queries) Forget(ctx context.Context, db DBTX, key string, claim uuid.UUID) error {
+	_, err := db.Exec(ctx, forget, key, claim)
+	return err
+}
+
+const keep = `-- name: Keep :exec
+UPDATE idempotency_keys SET status = $1::smallint, answer = $2::bytea
+WHERE user_id = current_user_no() AND key = $3::text AND claim = $4
+`
+
+type KeepParams struct {
+	Status int16
+	Answer []byte
+	Key    string
+	Claim  uuid.UUID
+}
+
+func (q *Queries) Keep(ctx context.Context, db DBTX, arg KeepParams) error {
+	_, err := db.Exec(ctx, keep,
+		arg.Status,
+		arg.Answer,
+		arg.Key,
+		arg.Claim,
+	)
+	return err
+}
+
+const purgeSystem = `-- name: PurgeSystem :execrows
 DELETE FROM idempotency_keys i WHERE (i.user_id, i.key) IN (
     SELECT o.user_id, o.key FROM idempotency_keys o WHERE o.created_at < now() - interval '24 hours' LIMIT $1::int)
 `
 
-// Answers that a repeated write gets again. All run in a user scope unless the name says System.
 func (q *Queries) PurgeSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
 	result, err := db.Exec(ctx, purgeSystem, batch)
 	if err != nil {

@@ -28,7 +28,8 @@ type AcquireLeaseSystemParams struct {
 	Ttl           time.Duration
 }
 
-// No row: somebody else writes to this tab right now.
+// No row: somebody else writes to this tab right now. sheet_name is Google's number of the tab, which a new name leaves as
+// it is.
 func (q *Queries) AcquireLeaseSystem(ctx context.Context, db DBTX, arg AcquireLeaseSystemParams) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, acquireLeaseSystem,
 		arg.SpreadsheetID,
@@ -41,129 +42,27 @@ func (q *Queries) AcquireLeaseSystem(ctx context.Context, db DBTX, arg AcquireLe
 	return holder, err
 }
 
-const closeRunSystem = `-- name: CloseRunSystem :exec
-UPDATE kpi_runs SET status = 'failed', error = $1::text, error_reason = $2::text, finished_at = now()
-WHERE id = $3 AND status IN ('waiting', 'delayed', 'active')
-`
-
-type CloseRunSystemParams struct {
-	Error  string
-	Reason string
-	ID     uuid.UUID
-}
-
-// Ends a run whose user may not act any more: no scope of the user can.
-func (q *Queries) CloseRunSystem(ctx context.Context, db DBTX, arg CloseRunSystemParams) error {
-	_, err := db.Exec(ctx, closeRunSystem, arg.Error, arg.Reason, arg.ID)
-	return err
-}
-
-const completeRun = `-- name: CompleteRun :exec
-WITH r AS (
-    UPDATE kpi_runs x SET status = 'completed', progress = 100, result = $2, finished_at = now(), error = NULL, error_reason = NULL
-    WHERE x.user_id = current_user_no() AND x.id = $3 AND x.status = 'active'
-    RETURNING x.id, x.user_id, x.service
-)
-INSERT INTO audit_logs (user_id, action, service, status, metadata)
-SELECT r.user_id, 'workflow_completed', r.service, 'success', $1::jsonb || jsonb_build_object('jobId', r.id) FROM r
-`
-
-type CompleteRunParams struct {
-	Metadata json.RawMessage
-	Result   json.RawMessage
-	ID       uuid.UUID
-}
-
-func (q *Queries) CompleteRun(ctx context.Context, db DBTX, arg CompleteRunParams) error {
-	_, err := db.Exec(ctx, completeRun, arg.Metadata, arg.Result, arg.ID)
-	return err
-}
-
-const createRun = `-- name: CreateRun :one
-WITH s AS (
-    SELECT x.user_id, x.service, c.source_timezone FROM service_configs x
-    JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
-    WHERE x.user_id = current_user_no() AND x.service = $1::text AND x.enabled
-), r AS (
-    INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name)
-    SELECT $2::uuid, s.user_id, s.service, $3::date, $4::text, $5::text
-    FROM s
+const deleteMapping = `-- name: DeleteMapping :one
+WITH m AS (
+    DELETE FROM sheet_mappings d WHERE d.user_id = current_user_no() AND d.service = $1::text
+    RETURNING d.user_id, d.service, d.spreadsheet_id, d.sheet_name
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT s.user_id, 'workflow_run', s.service, 'success', $6::jsonb || jsonb_build_object('jobId', $2::uuid) FROM s
+    SELECT m.user_id, 'sheet_mapping_deleted', m.service, 'success', $2::jsonb
+        || jsonb_build_object('spreadsheetId', m.spreadsheet_id, 'sheetName', m.sheet_name) FROM m
 )
-SELECT s.user_id, coalesce(s.source_timezone, '')::text AS source_timezone FROM s
+SELECT m.service FROM m
 `
 
-type CreateRunParams struct {
-	Service       string
-	ID            uuid.UUID
-	TargetDay     *time.Time
-	SpreadsheetID *string
-	SheetName     *string
-	Metadata      json.RawMessage
-}
-
-type CreateRunRow struct {
-	UserID         int64
-	SourceTimezone string
-}
-
-// No row: the service is not enabled for this user.
-func (q *Queries) CreateRun(ctx context.Context, db DBTX, arg CreateRunParams) (CreateRunRow, error) {
-	row := db.QueryRow(ctx, createRun,
-		arg.Service,
-		arg.ID,
-		arg.TargetDay,
-		arg.SpreadsheetID,
-		arg.SheetName,
-		arg.Metadata,
-	)
-	var i CreateRunRow
-	err := row.Scan(&i.UserID, &i.SourceTimezone)
-	return i, err
-}
-
-const dueRunsSystem = `-- name: DueRunsSystem :many
-SELECT r.id, u.id AS user_uuid FROM kpi_runs r JOIN users u ON u.user_no = r.user_id
-WHERE NOT r.enqueued AND r.status IN ('waiting', 'delayed') AND r.run_at <= now()
-    AND NOT EXISTS (SELECT FROM kpi_runs o WHERE o.user_id = r.user_id AND o.service = r.service AND o.enqueued
-        AND o.status IN ('waiting', 'delayed', 'active'))
-    AND NOT EXISTS (SELECT FROM kpi_runs e WHERE e.user_id = r.user_id AND e.service = r.service AND NOT e.enqueued
-        AND e.status IN ('waiting', 'delayed') AND (e.run_at, e.id) < (r.run_at, r.id))
-ORDER BY r.run_at
-LIMIT $1::int
-FOR UPDATE OF r SKIP LOCKED
-`
-
-type DueRunsSystemRow struct {
-	ID       uuid.UUID
-	UserUuid uuid.UUID
-}
-
-// At most one run per user and service is in the queue at a time; kpi_runs_due_idx carries it.
-func (q *Queries) DueRunsSystem(ctx context.Context, db DBTX, batch int32) ([]DueRunsSystemRow, error) {
-	rows, err := db.Query(ctx, dueRunsSystem, batch)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []DueRunsSystemRow
-	for rows.Next() {
-		var i DueRunsSystemRow
-		if err := rows.Scan(&i.ID, &i.UserUuid); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
+func (q *Queries) DeleteMapping(ctx context.Context, db DBTX, service string, metadata json.RawMessage) (string, error) {
+	row := db.QueryRow(ctx, deleteMapping, service, metadata)
+	var service_2 string
+	err := row.Scan(&service_2)
+	return service_2, err
 }
 
 const exportRuns = `-- name: ExportRuns :many
-SELECT id, service, target_day, spreadsheet_id, sheet_name, status, attempt, result, error_reason, created_at, started_at, finished_at
+SELECT id, service, target_day, from_day, to_day, dry_run, spreadsheet_id, sheet_name, status, attempt, result, error_reason, created_at, started_at, finished_at
 FROM kpi_runs WHERE user_id = current_user_no() ORDER BY created_at, id
 `
 
@@ -171,6 +70,9 @@ type ExportRunsRow struct {
 	ID            uuid.UUID
 	Service       string
 	TargetDay     *time.Time
+	FromDay       *time.Time
+	ToDay         *time.Time
+	DryRun        bool
 	SpreadsheetID *string
 	SheetName     *string
 	Status        string
@@ -195,6 +97,9 @@ func (q *Queries) ExportRuns(ctx context.Context, db DBTX) ([]ExportRunsRow, err
 			&i.ID,
 			&i.Service,
 			&i.TargetDay,
+			&i.FromDay,
+			&i.ToDay,
+			&i.DryRun,
 			&i.SpreadsheetID,
 			&i.SheetName,
 			&i.Status,
@@ -205,124 +110,6 @@ func (q *Queries) ExportRuns(ctx context.Context, db DBTX) ([]ExportRunsRow, err
 			&i.StartedAt,
 			&i.FinishedAt,
 		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const failRun = `-- name: FailRun :exec
-WITH r AS (
-    UPDATE kpi_runs x SET attempt = x.attempt - CASE WHEN $3::boolean THEN 1 ELSE 0 END, status = $4::text, error = $1::text, error_reason = $5::text,
-        finished_at = CASE WHEN $4::text = 'failed' THEN now() END,
-        result = $6
-    WHERE x.user_id = current_user_no() AND x.id = $7 AND x.status = 'active'
-    RETURNING x.id, x.user_id, x.service
-)
-INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
-SELECT r.user_id, 'workflow_failed', r.service, 'failure', $1::text, $2::jsonb || jsonb_build_object('jobId', r.id) FROM r
-`
-
-type FailRunParams struct {
-	Error    string
-	Metadata json.RawMessage
-	Free     bool
-	Status   string
-	Reason   string
-	Result   json.RawMessage
-	ID       uuid.UUID
-}
-
-// free: the attempt does not count, because it never came to anything of its own.
-func (q *Queries) FailRun(ctx context.Context, db DBTX, arg FailRunParams) error {
-	_, err := db.Exec(ctx, failRun,
-		arg.Error,
-		arg.Metadata,
-		arg.Free,
-		arg.Status,
-		arg.Reason,
-		arg.Result,
-		arg.ID,
-	)
-	return err
-}
-
-const getRun = `-- name: GetRun :one
-SELECT r.id, r.user_id, r.service, r.target_day, r.spreadsheet_id, r.sheet_name, r.status, r.progress, r.attempt, r.result,
-    r.error, r.created_at FROM kpi_runs r
-WHERE r.user_id = current_user_no() AND r.id = $1
-`
-
-type GetRunRow struct {
-	ID            uuid.UUID
-	UserID        int64
-	Service       string
-	TargetDay     *time.Time
-	SpreadsheetID *string
-	SheetName     *string
-	Status        string
-	Progress      int16
-	Attempt       int16
-	Result        json.RawMessage
-	Error         *string
-	CreatedAt     time.Time
-}
-
-func (q *Queries) GetRun(ctx context.Context, db DBTX, id uuid.UUID) (GetRunRow, error) {
-	row := db.QueryRow(ctx, getRun, id)
-	var i GetRunRow
-	err := row.Scan(
-		&i.ID,
-		&i.UserID,
-		&i.Service,
-		&i.TargetDay,
-		&i.SpreadsheetID,
-		&i.SheetName,
-		&i.Status,
-		&i.Progress,
-		&i.Attempt,
-		&i.Result,
-		&i.Error,
-		&i.CreatedAt,
-	)
-	return i, err
-}
-
-const keepRows = `-- name: KeepRows :many
-INSERT INTO kpi_rows AS k (user_id, service, day, id, metrics, run_id)
-SELECT current_user_no(), $1::text, n.day, n.id, n.metrics, $2::uuid
-FROM jsonb_to_recordset($3::jsonb) AS n (day date, id uuid, metrics jsonb)
-ON CONFLICT (user_id, service, day) DO UPDATE
-    SET metrics = excluded.metrics, run_id = excluded.run_id, fetched_at = now()
-RETURNING k.day, k.id
-`
-
-type KeepRowsParams struct {
-	Service string
-	RunID   uuid.UUID
-	Rows    json.RawMessage
-}
-
-type KeepRowsRow struct {
-	Day time.Time
-	ID  uuid.UUID
-}
-
-// Stores what a source said, one row per day; a day that is known keeps its id.
-func (q *Queries) KeepRows(ctx context.Context, db DBTX, arg KeepRowsParams) ([]KeepRowsRow, error) {
-	rows, err := db.Query(ctx, keepRows, arg.Service, arg.RunID, arg.Rows)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []KeepRowsRow
-	for rows.Next() {
-		var i KeepRowsRow
-		if err := rows.Scan(&i.Day, &i.ID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -374,15 +161,6 @@ func (q *Queries) ListMappings(ctx context.Context, db DBTX) ([]ListMappingsRow,
 	return items, nil
 }
 
-const markEnqueuedSystem = `-- name: MarkEnqueuedSystem :exec
-UPDATE kpi_runs SET enqueued = true WHERE id = ANY ($1::uuid[])
-`
-
-func (q *Queries) MarkEnqueuedSystem(ctx context.Context, db DBTX, ids []uuid.UUID) error {
-	_, err := db.Exec(ctx, markEnqueuedSystem, ids)
-	return err
-}
-
 const releaseLeaseSystem = `-- name: ReleaseLeaseSystem :exec
 DELETE FROM sheet_leases WHERE spreadsheet_id = $1 AND sheet_name = $2 AND holder = $3
 `
@@ -398,63 +176,13 @@ func (q *Queries) ReleaseLeaseSystem(ctx context.Context, db DBTX, arg ReleaseLe
 	return err
 }
 
-const runBindings = `-- name: RunBindings :one
-SELECT
-    coalesce((SELECT s.credential_id FROM service_configs s
-        JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id AND c.deleted_at IS NULL
-        WHERE s.user_id = current_user_no() AND s.service = $1::text AND s.enabled), 0)::bigint AS source_credential,
-    coalesce((SELECT c.source_timezone FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
-        WHERE s.user_id = current_user_no() AND s.service = $1::text), '')::text AS source_timezone,
-    coalesce((SELECT m.spreadsheet_id FROM sheet_mappings m WHERE m.user_id = current_user_no()
-        AND m.service = $1::text), '')::text AS spreadsheet_id,
-    coalesce((SELECT m.sheet_name FROM sheet_mappings m WHERE m.user_id = current_user_no()
-        AND m.service = $1::text), '')::text AS sheet_name,
-    coalesce(
-        (SELECT c.id FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
-         WHERE s.user_id = current_user_no() AND s.service = 'google_sheets' AND s.enabled AND c.verified AND c.deleted_at IS NULL),
-        (SELECT c.id FROM credentials c WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified
-         AND c.deleted_at IS NULL ORDER BY c.created_at DESC LIMIT 1), 0)::bigint AS sheets_credential
-`
-
-type RunBindingsRow struct {
-	SourceCredential int64
-	SourceTimezone   string
-	SpreadsheetID    string
-	SheetName        string
-	SheetsCredential int64
-}
-
-// What a run works with: the source's credential, the mapped tab, and the Google credential that writes it: the one
-// bound to google_sheets if enabled and verified, else the newest verified one.
-func (q *Queries) RunBindings(ctx context.Context, db DBTX, service string) (RunBindingsRow, error) {
-	row := db.QueryRow(ctx, runBindings, service)
-	var i RunBindingsRow
-	err := row.Scan(
-		&i.SourceCredential,
-		&i.SourceTimezone,
-		&i.SpreadsheetID,
-		&i.SheetName,
-		&i.SheetsCredential,
-	)
-	return i, err
-}
-
-const runProgress = `-- name: RunProgress :exec
-UPDATE kpi_runs SET progress = $1 WHERE user_id = current_user_no() AND id = $2
-`
-
-func (q *Queries) RunProgress(ctx context.Context, db DBTX, progress int16, iD uuid.UUID) error {
-	_, err := db.Exec(ctx, runProgress, progress, iD)
-	return err
-}
-
 const setMapping = `-- name: SetMapping :one
 
 WITH m AS (
     INSERT INTO sheet_mappings (user_id, service, spreadsheet_id, sheet_name)
     VALUES (current_user_no(), $1::text, $2, $3)
     ON CONFLICT (user_id, service) DO UPDATE
-        SET spreadsheet_id = excluded.spreadsheet_id, sheet_name = excluded.sheet_name, updated_at = now()
+        SET spreadsheet_id = excluded.spreadsheet_id, sheet_name = excluded.sheet_name, sheet_id = NULL, updated_at = now()
     RETURNING sheet_mappings.id, sheet_mappings.user_id, sheet_mappings.service, sheet_mappings.spreadsheet_id,
         sheet_mappings.sheet_name, sheet_mappings.created_at, sheet_mappings.updated_at
 ), a AS (
@@ -478,7 +206,7 @@ type SetMappingRow struct {
 	UpdatedAt time.Time
 }
 
-// Statements of package kpi. All run in a user scope unless the name says System.
+// Statements of package kpi: mappings, leases on tabs, the export. All run in a user scope unless the name says System.
 func (q *Queries) SetMapping(ctx context.Context, db DBTX, arg SetMappingParams) (SetMappingRow, error) {
 	row := db.QueryRow(ctx, setMapping,
 		arg.Service,
@@ -488,37 +216,5 @@ func (q *Queries) SetMapping(ctx context.Context, db DBTX, arg SetMappingParams)
 	)
 	var i SetMappingRow
 	err := row.Scan(&i.ID, &i.CreatedAt, &i.UpdatedAt)
-	return i, err
-}
-
-const startRun = `-- name: StartRun :one
-UPDATE kpi_runs r SET status = 'active', attempt = r.attempt + 1, started_at = coalesce(r.started_at, now()), error = NULL
-WHERE r.user_id = current_user_no() AND r.id = $1 AND r.status IN ('waiting', 'delayed', 'active')
-RETURNING r.user_id, r.service, r.target_day, r.spreadsheet_id, r.sheet_name, r.attempt, r.created_at
-`
-
-type StartRunRow struct {
-	UserID        int64
-	Service       string
-	TargetDay     *time.Time
-	SpreadsheetID *string
-	SheetName     *string
-	Attempt       int16
-	CreatedAt     time.Time
-}
-
-// No row: the run was cancelled, finished, or its user is gone.
-func (q *Queries) StartRun(ctx context.Context, db DBTX, id uuid.UUID) (StartRunRow, error) {
-	row := db.QueryRow(ctx, startRun, id)
-	var i StartRunRow
-	err := row.Scan(
-		&i.UserID,
-		&i.Service,
-		&i.TargetDay,
-		&i.SpreadsheetID,
-		&i.SheetName,
-		&i.Attempt,
-		&i.CreatedAt,
-	)
 	return i, err
 }

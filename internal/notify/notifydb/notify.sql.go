@@ -7,8 +7,118 @@ package notifydb
 
 import (
 	"context"
+	"encoding/json"
 	"time"
+
+	"github.com/google/uuid"
 )
+
+const abandonDeliverySystem = `-- name: AbandonDeliverySystem :exec
+UPDATE webhook_deliveries SET status = 'failed', error = $1::text WHERE id = $2 AND status = 'pending'
+`
+
+// Of a user who may not act.
+func (q *Queries) AbandonDeliverySystem(ctx context.Context, db DBTX, error string, iD uuid.UUID) error {
+	_, err := db.Exec(ctx, abandonDeliverySystem, error, iD)
+	return err
+}
+
+const announce = `-- name: Announce :one
+WITH d AS (
+    INSERT INTO webhook_deliveries (id, user_id, webhook_id, event, payload)
+    SELECT gen_random_uuid(), w.user_id, w.id, $3::text, $4 FROM webhooks w
+    WHERE w.user_id = current_user_no() AND w.user_id = active_user_no($1)
+        AND ($2::boolean OR w.events IS NULL OR $3::text = ANY (w.events))
+    RETURNING webhook_deliveries.id
+)
+SELECT coalesce(current_user_no() = active_user_no($1), false)::boolean AS own,
+    coalesce((SELECT array_agg(d.id) FROM d), '{}')::uuid[] AS deliveries,
+    coalesce((SELECT n.email AND ($2::boolean OR n.events IS NULL OR $3::text = ANY (n.events))
+        FROM notification_settings n WHERE n.user_id = current_user_no()), true)::boolean AS mail
+`
+
+type AnnounceParams struct {
+	UserID     uuid.UUID
+	Everywhere bool
+	Event      string
+	Payload    json.RawMessage
+}
+
+type AnnounceRow struct {
+	Own        bool
+	Deliveries []uuid.UUID
+	Mail       bool
+}
+
+// One delivery for each webhook that wants the event, and whether a mail is wanted. everywhere asks no list of events. own:
+// the scope is the user's; if not, nothing is written.
+func (q *Queries) Announce(ctx context.Context, db DBTX, arg AnnounceParams) (AnnounceRow, error) {
+	row := db.QueryRow(ctx, announce,
+		arg.UserID,
+		arg.Everywhere,
+		arg.Event,
+		arg.Payload,
+	)
+	var i AnnounceRow
+	err := row.Scan(&i.Own, &i.Deliveries, &i.Mail)
+	return i, err
+}
+
+const createWebhook = `-- name: CreateWebhook :one
+WITH w AS (
+    INSERT INTO webhooks (id, user_id, url, secret, events)
+    SELECT $1, current_user_no(), $2, $3, $4::text[]
+    WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < $5::int
+    RETURNING webhooks.id, webhooks.user_id, webhooks.created_at
+), a AS (
+    INSERT INTO audit_logs (user_id, action, status, metadata)
+    SELECT w.user_id, 'webhook_created', 'success',
+        $6::jsonb || jsonb_build_object('webhookId', w.id) FROM w
+)
+SELECT w.created_at FROM w
+`
+
+type CreateWebhookParams struct {
+	ID       uuid.UUID
+	Url      string
+	Secret   string
+	Events   []string
+	Most     int32
+	Metadata json.RawMessage
+}
+
+// No row: the user has as many as there may be. The audit names the host alone: an address may be as good as a password.
+func (q *Queries) CreateWebhook(ctx context.Context, db DBTX, arg CreateWebhookParams) (time.Time, error) {
+	row := db.QueryRow(ctx, createWebhook,
+		arg.ID,
+		arg.Url,
+		arg.Secret,
+		arg.Events,
+		arg.Most,
+		arg.Metadata,
+	)
+	var created_at time.Time
+	err := row.Scan(&created_at)
+	return created_at, err
+}
+
+const deleteWebhook = `-- name: DeleteWebhook :one
+WITH w AS (
+    DELETE FROM webhooks d WHERE d.user_id = current_user_no() AND d.id = $1 RETURNING d.id, d.user_id
+), a AS (
+    INSERT INTO audit_logs (user_id, action, status, metadata)
+    SELECT w.user_id, 'webhook_deleted', 'success', $2::jsonb || jsonb_build_object('webhookId', w.id) FROM w
+)
+SELECT w.id FROM w
+`
+
+// Its deliveries go with it; their jobs find nothing to do.
+func (q *Queries) DeleteWebhook(ctx context.Context, db DBTX, iD uuid.UUID, metadata json.RawMessage) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, deleteWebhook, iD, metadata)
+	var id uuid.UUID
+	err := row.Scan(&id)
+	return id, err
+}
 
 const getSettings = `-- name: GetSettings :one
 
@@ -27,5 +137,252 @@ func (q *Queries) GetSettings(ctx context.Context, db DBTX) (GetSettingsRow, err
 	row := db.QueryRow(ctx, getSettings)
 	var i GetSettingsRow
 	err := row.Scan(&i.Email, &i.Events, &i.UpdatedAt)
+	return i, err
+}
+
+const hasDelivery = `-- name: HasDelivery :one
+SELECT EXISTS (SELECT FROM webhook_deliveries d
+    WHERE d.user_id = current_user_no() AND d.webhook_id = $1 AND d.id = $2)
+`
+
+func (q *Queries) HasDelivery(ctx context.Context, db DBTX, webhookID uuid.UUID, iD uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, hasDelivery, webhookID, iD)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const hasWebhook = `-- name: HasWebhook :one
+SELECT EXISTS (SELECT FROM webhooks w WHERE w.user_id = current_user_no() AND w.id = $1)
+`
+
+func (q *Queries) HasWebhook(ctx context.Context, db DBTX, id uuid.UUID) (bool, error) {
+	row := db.QueryRow(ctx, hasWebhook, id)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const listDeliveries = `-- name: ListDeliveries :many
+SELECT id, event, payload, status, attempts, response_status, error, created_at, delivered_at FROM webhook_deliveries
+WHERE user_id = current_user_no() AND webhook_id = $1
+    AND ($2::timestamptz IS NULL OR (created_at, id) < ($2::timestamptz, $3::uuid))
+ORDER BY created_at DESC, id DESC LIMIT $4::int
+`
+
+type ListDeliveriesParams struct {
+	WebhookID uuid.UUID
+	Before    *time.Time
+	BeforeID  uuid.UUID
+	Most      int32
+}
+
+type ListDeliveriesRow struct {
+	ID             uuid.UUID
+	Event          string
+	Payload        json.RawMessage
+	Status         string
+	Attempts       int16
+	ResponseStatus *int16
+	Error          *string
+	CreatedAt      time.Time
+	DeliveredAt    *time.Time
+}
+
+// webhook_deliveries_webhook_idx carries it.
+func (q *Queries) ListDeliveries(ctx context.Context, db DBTX, arg ListDeliveriesParams) ([]ListDeliveriesRow, error) {
+	rows, err := db.Query(ctx, listDeliveries,
+		arg.WebhookID,
+		arg.Before,
+		arg.BeforeID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListDeliveriesRow
+	for rows.Next() {
+		var i ListDeliveriesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Event,
+			&i.Payload,
+			&i.Status,
+			&i.Attempts,
+			&i.ResponseStatus,
+			&i.Error,
+			&i.CreatedAt,
+			&i.DeliveredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listWebhooks = `-- name: ListWebhooks :many
+SELECT id, url, events, created_at FROM webhooks WHERE user_id = current_user_no() ORDER BY created_at DESC, id DESC
+`
+
+type ListWebhooksRow struct {
+	ID        uuid.UUID
+	Url       string
+	Events    []string
+	CreatedAt time.Time
+}
+
+func (q *Queries) ListWebhooks(ctx context.Context, db DBTX) ([]ListWebhooksRow, error) {
+	rows, err := db.Query(ctx, listWebhooks)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ListWebhooksRow
+	for rows.Next() {
+		var i ListWebhooksRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Url,
+			&i.Events,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const purgeSystem = `-- name: PurgeSystem :execrows
+DELETE FROM webhook_deliveries x WHERE x.id IN (
+    SELECT d.id FROM webhook_deliveries d WHERE d.created_at < now() - interval '30 days' ORDER BY d.created_at LIMIT $1::int)
+`
+
+func (q *Queries) PurgeSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	result, err := db.Exec(ctx, purgeSystem, batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const putSettings = `-- name: PutSettings :one
+WITH s AS (
+    INSERT INTO notification_settings AS n (user_id, email, events)
+    VALUES (current_user_no(), $1, $2::text[])
+    ON CONFLICT (user_id) DO UPDATE SET email = excluded.email, events = excluded.events, updated_at = now()
+    RETURNING n.user_id, n.updated_at
+), a AS (
+    INSERT INTO audit_logs (user_id, action, status, metadata)
+    SELECT s.user_id, 'notifications_changed', 'success', $3::jsonb FROM s
+)
+SELECT s.updated_at FROM s
+`
+
+type PutSettingsParams struct {
+	Email    bool
+	Events   []string
+	Metadata json.RawMessage
+}
+
+func (q *Queries) PutSettings(ctx context.Context, db DBTX, arg PutSettingsParams) (time.Time, error) {
+	row := db.QueryRow(ctx, putSettings, arg.Email, arg.Events, arg.Metadata)
+	var updated_at time.Time
+	err := row.Scan(&updated_at)
+	return updated_at, err
+}
+
+const recordDelivery = `-- name: RecordDelivery :exec
+UPDATE webhook_deliveries SET response_status = $1, error = $2,
+    status = CASE WHEN $3::boolean THEN 'delivered' WHEN status = 'pending' AND NOT $4::boolean THEN 'pending' ELSE 'failed' END,
+    delivered_at = CASE WHEN $3::boolean THEN now() ELSE delivered_at END
+WHERE user_id = current_user_no() AND id = $5
+`
+
+type RecordDeliveryParams struct {
+	ResponseStatus *int16
+	Error          *string
+	Delivered      bool
+	Last           bool
+	ID             uuid.UUID
+}
+
+// A failure ends a delivery when no further attempt of it is due; one that is still being tried stays so after a replay.
+func (q *Queries) RecordDelivery(ctx context.Context, db DBTX, arg RecordDeliveryParams) error {
+	_, err := db.Exec(ctx, recordDelivery,
+		arg.ResponseStatus,
+		arg.Error,
+		arg.Delivered,
+		arg.Last,
+		arg.ID,
+	)
+	return err
+}
+
+const recordTest = `-- name: RecordTest :one
+WITH a AS (
+    INSERT INTO audit_logs (user_id, action, status, metadata)
+    SELECT current_user_no(), 'notifications_tested', 'success', $1::jsonb
+    WHERE (SELECT count(*) FROM audit_logs l WHERE l.user_id = current_user_no() AND l.action = 'notifications_tested'
+        AND l.created_at > now() - interval '1 hour') < $2::int
+    RETURNING audit_logs.id
+)
+SELECT a.id FROM a
+`
+
+// No row: the tests of this hour are used up.
+func (q *Queries) RecordTest(ctx context.Context, db DBTX, metadata json.RawMessage, most int32) (int64, error) {
+	row := db.QueryRow(ctx, recordTest, metadata, most)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const serialise = `-- name: Serialise :exec
+SELECT pg_advisory_xact_lock(hashtextextended('notify', current_user_no()))
+`
+
+// What counts before it writes goes one after the other for a user.
+func (q *Queries) Serialise(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, serialise)
+	return err
+}
+
+const takeDelivery = `-- name: TakeDelivery :one
+UPDATE webhook_deliveries d SET attempts = d.attempts + 1 FROM webhooks w
+WHERE d.user_id = current_user_no() AND d.id = $1 AND (d.status = 'pending' OR $2::boolean)
+    AND w.user_id = d.user_id AND w.id = d.webhook_id
+RETURNING w.id AS webhook_id, w.url, w.secret, d.event, d.payload, d.created_at
+`
+
+type TakeDeliveryRow struct {
+	WebhookID uuid.UUID
+	Url       string
+	Secret    string
+	Event     string
+	Payload   json.RawMessage
+	CreatedAt time.Time
+}
+
+// No row: it was delivered, or webhook and delivery are gone. A replay asks for no state.
+func (q *Queries) TakeDelivery(ctx context.Context, db DBTX, iD uuid.UUID, replay bool) (TakeDeliveryRow, error) {
+	row := db.QueryRow(ctx, takeDelivery, iD, replay)
+	var i TakeDeliveryRow
+	err := row.Scan(
+		&i.WebhookID,
+		&i.Url,
+		&i.Secret,
+		&i.Event,
+		&i.Payload,
+		&i.CreatedAt,
+	)
 	return i, err
 }

@@ -36,22 +36,94 @@ func (q *Queries) DeleteCredential(ctx context.Context, db DBTX, iD int64, metad
 	return id, err
 }
 
+const exportCredentials = `-- name: ExportCredentials :many
+SELECT c.id, c.service, c.name, c.type, c.preview, c.verified, c.verified_at, c.expires_at, c.created_at, c.updated_at, c.deleted_at, c.health, c.health_reason, c.health_message, c.health_at,
+    (SELECT count(*) FROM credential_versions v WHERE v.user_id = c.user_id AND v.credential_id = c.id) AS versions,
+    (SELECT count(*) FROM audit_logs l WHERE l.user_id = c.user_id AND l.metadata ->> 'credentialId' = c.id::text
+        AND l.action = 'credential_accessed') AS uses
+FROM credentials c WHERE c.user_id = current_user_no()
+ORDER BY c.created_at DESC, c.id DESC
+`
+
+type ExportCredentialsRow struct {
+	ID            int64
+	Service       string
+	Name          string
+	Type          string
+	Preview       string
+	Verified      bool
+	VerifiedAt    *time.Time
+	ExpiresAt     *time.Time
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	DeletedAt     *time.Time
+	Health        string
+	HealthReason  *string
+	HealthMessage *string
+	HealthAt      *time.Time
+	Versions      int64
+	Uses          int64
+}
+
+func (q *Queries) ExportCredentials(ctx context.Context, db DBTX) ([]ExportCredentialsRow, error) {
+	rows, err := db.Query(ctx, exportCredentials)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportCredentialsRow
+	for rows.Next() {
+		var i ExportCredentialsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Service,
+			&i.Name,
+			&i.Type,
+			&i.Preview,
+			&i.Verified,
+			&i.VerifiedAt,
+			&i.ExpiresAt,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.DeletedAt,
+			&i.Health,
+			&i.HealthReason,
+			&i.HealthMessage,
+			&i.HealthAt,
+			&i.Versions,
+			&i.Uses,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getCredential = `-- name: GetCredential :one
-SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at FROM credentials
+SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at, deleted_at, health, health_reason, health_message, health_at FROM credentials
 WHERE user_id = current_user_no() AND id = $1 AND deleted_at IS NULL
 `
 
 type GetCredentialRow struct {
-	ID         int64
-	Service    string
-	Name       string
-	Type       string
-	Preview    string
-	Verified   bool
-	VerifiedAt *time.Time
-	ExpiresAt  *time.Time
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+	ID            int64
+	Service       string
+	Name          string
+	Type          string
+	Preview       string
+	Verified      bool
+	VerifiedAt    *time.Time
+	ExpiresAt     *time.Time
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	DeletedAt     *time.Time
+	Health        string
+	HealthReason  *string
+	HealthMessage *string
+	HealthAt      *time.Time
 }
 
 func (q *Queries) GetCredential(ctx context.Context, db DBTX, id int64) (GetCredentialRow, error) {
@@ -68,31 +140,61 @@ func (q *Queries) GetCredential(ctx context.Context, db DBTX, id int64) (GetCred
 		&i.ExpiresAt,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.DeletedAt,
+		&i.Health,
+		&i.HealthReason,
+		&i.HealthMessage,
+		&i.HealthAt,
 	)
 	return i, err
 }
 
 const listCredentials = `-- name: ListCredentials :many
-SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at FROM credentials
-WHERE user_id = current_user_no() AND deleted_at IS NULL
+SELECT id, service, name, type, preview, verified, verified_at, expires_at, created_at, updated_at, deleted_at, health, health_reason, health_message, health_at FROM credentials
+WHERE user_id = current_user_no()
+    AND CASE WHEN $1::boolean THEN deleted_at > now() - $2::interval AND encrypted_data IS NOT NULL
+        ELSE deleted_at IS NULL END
+    AND ($3::timestamptz IS NULL OR (created_at, id) < ($3::timestamptz, $4::bigint))
 ORDER BY created_at DESC, id DESC
+LIMIT $5::int
 `
 
-type ListCredentialsRow struct {
-	ID         int64
-	Service    string
-	Name       string
-	Type       string
-	Preview    string
-	Verified   bool
-	VerifiedAt *time.Time
-	ExpiresAt  *time.Time
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
+type ListCredentialsParams struct {
+	Deleted  bool
+	Kept     time.Duration
+	Before   *time.Time
+	BeforeID int64
+	Max      *int32
 }
 
-func (q *Queries) ListCredentials(ctx context.Context, db DBTX) ([]ListCredentialsRow, error) {
-	rows, err := db.Query(ctx, listCredentials)
+type ListCredentialsRow struct {
+	ID            int64
+	Service       string
+	Name          string
+	Type          string
+	Preview       string
+	Verified      bool
+	VerifiedAt    *time.Time
+	ExpiresAt     *time.Time
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	DeletedAt     *time.Time
+	Health        string
+	HealthReason  *string
+	HealthMessage *string
+	HealthAt      *time.Time
+}
+
+// Newest first; max NULL: all. The deleted ones are those that can still be restored. A user's credentials are few:
+// idx_credentials_user_id carries it.
+func (q *Queries) ListCredentials(ctx context.Context, db DBTX, arg ListCredentialsParams) ([]ListCredentialsRow, error) {
+	rows, err := db.Query(ctx, listCredentials,
+		arg.Deleted,
+		arg.Kept,
+		arg.Before,
+		arg.BeforeID,
+		arg.Max,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +213,11 @@ func (q *Queries) ListCredentials(ctx context.Context, db DBTX) ([]ListCredentia
 			&i.ExpiresAt,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.DeletedAt,
+			&i.Health,
+			&i.HealthReason,
+			&i.HealthMessage,
+			&i.HealthAt,
 		); err != nil {
 			return nil, err
 		}
@@ -122,81 +229,81 @@ func (q *Queries) ListCredentials(ctx context.Context, db DBTX) ([]ListCredentia
 	return items, nil
 }
 
-const recordUnreadable = `-- name: RecordUnreadable :exec
-INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
-VALUES (current_user_no(), 'credential_accessed', $1::text, 'failure', $2::text, $3)
+const purgeCredentialsSystem = `-- name: PurgeCredentialsSystem :one
+WITH d AS (DELETE FROM credentials WHERE deleted_at < now() - $1::interval AND id IN (SELECT c.id FROM credentials c
+    WHERE c.deleted_at < now() - $1::interval ORDER BY c.deleted_at LIMIT $2::int) RETURNING 1)
+SELECT count(*) FROM d
 `
 
-type RecordUnreadableParams struct {
-	Service      string
-	ErrorMessage string
-	Metadata     json.RawMessage
+// Their versions and tokens go with them. The outer condition is for one that is restored at this moment.
+func (q *Queries) PurgeCredentialsSystem(ctx context.Context, db DBTX, kept time.Duration, batch int32) (int64, error) {
+	row := db.QueryRow(ctx, purgeCredentialsSystem, kept, batch)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
-func (q *Queries) RecordUnreadable(ctx context.Context, db DBTX, arg RecordUnreadableParams) error {
-	_, err := db.Exec(ctx, recordUnreadable, arg.Service, arg.ErrorMessage, arg.Metadata)
-	return err
-}
-
-const recordVerification = `-- name: RecordVerification :one
-WITH c AS (
-    UPDATE credentials x SET
-        verified = $1::boolean,
-        verified_at = CASE WHEN $1::boolean THEN now() END,
-        connected_as = CASE WHEN $1::boolean THEN $2::text ELSE x.connected_as END,
-        source_timezone = coalesce($3::text, x.source_timezone),
-        source_currency = coalesce($4::text, x.source_currency),
-        expires_at = CASE WHEN $1::boolean THEN $5::timestamptz ELSE x.expires_at END
-    WHERE x.user_id = current_user_no() AND x.id = $6 AND x.version = $7 AND x.deleted_at IS NULL
+const restoreCredential = `-- name: RestoreCredential :one
+WITH k AS MATERIALIZED (
+    SELECT v.user_id FROM vault_keys v WHERE v.user_id = current_user_no() FOR UPDATE
+), n AS MATERIALIZED (
+    SELECT x.id, x.user_id, (x.deleted_at IS NULL)::boolean AS alive, live_credentials(x.service) AS live
+    FROM credentials x JOIN k ON k.user_id = x.user_id
+    WHERE x.id = $1 AND x.encrypted_data IS NOT NULL
+        AND (x.deleted_at IS NULL OR x.deleted_at > now() - $2::interval)
+), c AS (
+    UPDATE credentials x SET deleted_at = NULL, updated_at = now(), verified = false, verified_at = NULL, health = 'unchecked', health_reason = NULL,
+        health_message = NULL, health_at = now(), failures = 0, next_check_at = now()
+    FROM n WHERE x.user_id = n.user_id AND x.id = n.id AND x.deleted_at IS NOT NULL AND n.live < $3::int
     RETURNING x.id, x.user_id, x.service, x.name
 ), a AS (
-    INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
-    SELECT c.user_id, CASE WHEN $1::boolean THEN 'credential_verified' ELSE 'verification_failed' END, c.service,
-        CASE WHEN $1::boolean THEN 'success' ELSE 'failure' END, $8::text,
-        $9::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT c.user_id, 'credential_restored', c.service, 'success',
+        $4::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
 )
-SELECT c.id FROM c
+SELECT n.alive, n.live::int AS live, (c.id IS NOT NULL)::boolean AS restored FROM n LEFT JOIN c ON true
 `
 
-type RecordVerificationParams struct {
-	Verified       bool
-	ConnectedAs    *string
-	SourceTimezone *string
-	SourceCurrency *string
-	ExpiresAt      *time.Time
-	ID             int64
-	Version        int32
-	ErrorMessage   *string
-	Metadata       json.RawMessage
+type RestoreCredentialParams struct {
+	ID       int64
+	Kept     time.Duration
+	MaxLive  int32
+	Metadata json.RawMessage
 }
 
-// version: a credential whose content was replaced during the check keeps its own, unverified state.
-func (q *Queries) RecordVerification(ctx context.Context, db DBTX, arg RecordVerificationParams) (int64, error) {
-	row := db.QueryRow(ctx, recordVerification,
-		arg.Verified,
-		arg.ConnectedAs,
-		arg.SourceTimezone,
-		arg.SourceCurrency,
-		arg.ExpiresAt,
+type RestoreCredentialRow struct {
+	Alive    bool
+	Live     int32
+	Restored bool
+}
+
+// Brings a deleted credential back, unverified, and points no service to it. No row: there is none to restore. Alive: it is
+// not deleted. Neither alive nor restored: live says whether the limit is reached, else somebody was faster.
+func (q *Queries) RestoreCredential(ctx context.Context, db DBTX, arg RestoreCredentialParams) (RestoreCredentialRow, error) {
+	row := db.QueryRow(ctx, restoreCredential,
 		arg.ID,
-		arg.Version,
-		arg.ErrorMessage,
+		arg.Kept,
+		arg.MaxLive,
 		arg.Metadata,
 	)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
+	var i RestoreCredentialRow
+	err := row.Scan(&i.Alive, &i.Live, &i.Restored)
+	return i, err
 }
 
 const saveCredential = `-- name: SaveCredential :one
 
-WITH c AS (
-    INSERT INTO credentials (uid, user_id, service, name, type, encrypted_data, preview, fingerprint, host, expires_at, next_check_at)
-    SELECT $1, current_user_no(), $2::text, $3, $4, $5::text,
-        $6, $7, $8, $9, now()
-    WHERE EXISTS (SELECT FROM vault_keys k WHERE k.user_id = current_user_no() AND coalesce(k.key_id, $10::bigint) = $10::bigint)
-        AND (SELECT count(*) FROM credentials l WHERE l.user_id = current_user_no() AND l.service = $2::text
-        AND l.deleted_at IS NULL) < $11::int
+WITH k AS MATERIALIZED (
+    SELECT v.user_id FROM vault_keys v
+    WHERE v.user_id = current_user_no() AND coalesce(v.key_id, $1::bigint) = $1::bigint
+    FOR UPDATE
+), n AS MATERIALIZED (
+    SELECT k.user_id, live_credentials($2::text) AS live FROM k
+), c AS (
+    INSERT INTO credentials (uid, user_id, service, name, type, encrypted_data, preview, fingerprint, host, expires_at, health_at, next_check_at)
+    SELECT $3, n.user_id, $2::text, $4, $5, $6::text,
+        $7, $8, $9, $10, now(), now()
+    FROM n WHERE n.live < $11::int
     RETURNING credentials.id, credentials.user_id, credentials.service, credentials.name, credentials.created_at
 ), s AS (
     INSERT INTO service_configs (user_id, service, credential_id)
@@ -207,12 +314,13 @@ WITH c AS (
     SELECT c.user_id, 'credential_saved', c.service, 'success',
         $12::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
 )
-SELECT c.id, c.created_at FROM c
+SELECT coalesce(c.id, 0)::bigint AS id, coalesce(c.created_at, now())::timestamptz AS created_at FROM n LEFT JOIN c ON true
 `
 
 type SaveCredentialParams struct {
-	Uid           uuid.UUID
+	KeyID         int64
 	Service       string
+	Uid           uuid.UUID
 	Name          string
 	Type          string
 	EncryptedData string
@@ -220,7 +328,6 @@ type SaveCredentialParams struct {
 	Fingerprint   []byte
 	Host          *string
 	ExpiresAt     *time.Time
-	KeyID         int64
 	MaxLive       int32
 	Metadata      json.RawMessage
 }
@@ -232,12 +339,14 @@ type SaveCredentialRow struct {
 
 // Credentials. All run in a user scope unless the name says System; they filter by current_user_no()
 // besides, so that the policies are the second wall and not the only one.
-// The credential, the service configuration that points to it, and the audit row. No row: the limit is reached, or the
-// user's keys were replaced since they were read (key_id).
+// The credential, the service configuration that points to it, and the audit row. No row: the user's keys were replaced
+// since they were read (key_id). Id 0: the limit is reached. The lock on the keys holds off both a rotation and another
+// save, so that what is counted stays true.
 func (q *Queries) SaveCredential(ctx context.Context, db DBTX, arg SaveCredentialParams) (SaveCredentialRow, error) {
 	row := db.QueryRow(ctx, saveCredential,
-		arg.Uid,
+		arg.KeyID,
 		arg.Service,
+		arg.Uid,
 		arg.Name,
 		arg.Type,
 		arg.EncryptedData,
@@ -245,7 +354,6 @@ func (q *Queries) SaveCredential(ctx context.Context, db DBTX, arg SaveCredentia
 		arg.Fingerprint,
 		arg.Host,
 		arg.ExpiresAt,
-		arg.KeyID,
 		arg.MaxLive,
 		arg.Metadata,
 	)
@@ -256,12 +364,12 @@ func (q *Queries) SaveCredential(ctx context.Context, db DBTX, arg SaveCredentia
 
 const takeCredential = `-- name: TakeCredential :one
 WITH c AS (
-    SELECT x.id, x.uid, x.user_id, x.service, x.name, x.encrypted_data, x.version FROM credentials x
+    SELECT x.id, x.uid, x.user_id, x.service, x.name, x.encrypted_data, x.version, x.host FROM credentials x
     WHERE x.user_id = current_user_no() AND x.id = $1 AND x.deleted_at IS NULL AND x.encrypted_data IS NOT NULL
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT c.user_id, 'credential_accessed', c.service, 'success',
-        $2::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name, 'purpose', $3::text) FROM c
+    SELECT c.user_id, 'credential_accessed', c.service, 'success', $2::jsonb || jsonb_strip_nulls(jsonb_build_object(
+        'credentialId', c.id, 'name', c.name, 'purpose', $3::text, 'host', c.host, 'jobId', nullif($4::text, ''))) FROM c
 )
 SELECT c.id, c.uid, c.service, c.encrypted_data, c.version,
     coalesce((SELECT m.spreadsheet_id FROM sheet_mappings m WHERE m.user_id = c.user_id
@@ -273,6 +381,7 @@ type TakeCredentialParams struct {
 	ID       int64
 	Metadata json.RawMessage
 	Purpose  string
+	Job      string
 }
 
 type TakeCredentialRow struct {
@@ -286,7 +395,12 @@ type TakeCredentialRow struct {
 
 // Hands out the sealed record and says in the audit for what, in one statement: there is no use without a trace.
 func (q *Queries) TakeCredential(ctx context.Context, db DBTX, arg TakeCredentialParams) (TakeCredentialRow, error) {
-	row := db.QueryRow(ctx, takeCredential, arg.ID, arg.Metadata, arg.Purpose)
+	row := db.QueryRow(ctx, takeCredential,
+		arg.ID,
+		arg.Metadata,
+		arg.Purpose,
+		arg.Job,
+	)
 	var i TakeCredentialRow
 	err := row.Scan(
 		&i.ID,

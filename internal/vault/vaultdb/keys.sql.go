@@ -7,11 +7,87 @@ package vaultdb
 
 import (
 	"context"
+	"time"
+
+	"github.com/google/uuid"
 )
+
+const activateRootSystem = `-- name: ActivateRootSystem :exec
+WITH t AS (
+    SELECT greatest(clock_timestamp(), max(o.active_from) + interval '1 microsecond') AS turn FROM vault_roots o
+), r AS (
+    INSERT INTO vault_roots (id, source, check_value, wrapped, wrapped_by, active_from)
+    SELECT $4::text, $5::text, $6::bytea, $7::bytea, $8::text, t.turn FROM t
+    ON CONFLICT (id) DO UPDATE SET active_from = excluded.active_from
+    RETURNING vault_roots.id
+)
+INSERT INTO audit (app_id, actor, action, meta)
+SELECT $1::text, $2::text, 'vault_root_activated', $3::text FROM r WHERE $1::text IS NOT NULL
+`
+
+type ActivateRootSystemParams struct {
+	AppID      *string
+	Actor      string
+	Meta       string
+	ID         string
+	Source     string
+	CheckValue []byte
+	Wrapped    []byte
+	WrappedBy  *string
+}
+
+// app_id NULL: the first one, which no operator asked for. The turn comes after all earlier ones, whatever the clock says.
+func (q *Queries) ActivateRootSystem(ctx context.Context, db DBTX, arg ActivateRootSystemParams) error {
+	_, err := db.Exec(ctx, activateRootSystem,
+		arg.AppID,
+		arg.Actor,
+		arg.Meta,
+		arg.ID,
+		arg.Source,
+		arg.CheckValue,
+		arg.Wrapped,
+		arg.WrappedBy,
+	)
+	return err
+}
+
+const activeRootSystem = `-- name: ActiveRootSystem :one
+SELECT r.id FROM vault_roots r WHERE r.retired_at IS NULL AND r.active_from IS NOT NULL ORDER BY r.active_from DESC, r.id LIMIT 1
+`
+
+func (q *Queries) ActiveRootSystem(ctx context.Context, db DBTX) (string, error) {
+	row := db.QueryRow(ctx, activeRootSystem)
+	var id string
+	err := row.Scan(&id)
+	return id, err
+}
+
+const countResealingSystem = `-- name: CountResealingSystem :one
+SELECT count(*) FROM vault_keys k WHERE k.resealing
+`
+
+func (q *Queries) CountResealingSystem(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, countResealingSystem)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const countToRewrapSystem = `-- name: CountToRewrapSystem :one
+SELECT count(*) FROM vault_keys k WHERE k.root_id <> $1
+`
+
+func (q *Queries) CountToRewrapSystem(ctx context.Context, db DBTX, rootID string) (int64, error) {
+	row := db.QueryRow(ctx, countToRewrapSystem, rootID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
 
 const createUserKeys = `-- name: CreateUserKeys :exec
 INSERT INTO vault_keys (user_id, root_id, key_id, keyset, index_key)
-VALUES (current_user_no(), $1, $2::bigint, $3, $4)
+SELECT current_user_no(), $1::text, $2::bigint, $3::bytea, $4::bytea
+WHERE hold_active_root($1::text)
 ON CONFLICT (user_id) DO NOTHING
 `
 
@@ -22,7 +98,8 @@ type CreateUserKeysParams struct {
 	IndexKey []byte
 }
 
-// The first of parallel calls wins; all read the winner's keys afterwards.
+// The first of parallel calls wins; all read the winner's keys afterwards. Nothing is written under a root key that is not
+// the active one (any more).
 func (q *Queries) CreateUserKeys(ctx context.Context, db DBTX, arg CreateUserKeysParams) error {
 	_, err := db.Exec(ctx, createUserKeys,
 		arg.RootID,
@@ -33,35 +110,186 @@ func (q *Queries) CreateUserKeys(ctx context.Context, db DBTX, arg CreateUserKey
 	return err
 }
 
-const insertRootSystem = `-- name: InsertRootSystem :exec
-INSERT INTO vault_roots (id, check_value, active_from) VALUES ($1, $2, now()) ON CONFLICT (id) DO NOTHING
+const keysToRewrapSystem = `-- name: KeysToRewrapSystem :many
+SELECT k.user_id, u.id AS person, k.root_id, k.keyset, k.index_key FROM vault_keys k JOIN users u ON u.user_no = k.user_id
+WHERE k.root_id <> $1 AND k.user_id > $2 ORDER BY k.user_id LIMIT $3::int
+FOR UPDATE OF k SKIP LOCKED
 `
 
-func (q *Queries) InsertRootSystem(ctx context.Context, db DBTX, iD string, checkValue []byte) error {
-	_, err := db.Exec(ctx, insertRootSystem, iD, checkValue)
+type KeysToRewrapSystemParams struct {
+	RootID string
+	After  int64
+	Batch  int32
+}
+
+type KeysToRewrapSystemRow struct {
+	UserID   int64
+	Person   uuid.UUID
+	RootID   string
+	Keyset   []byte
+	IndexKey []byte
+}
+
+func (q *Queries) KeysToRewrapSystem(ctx context.Context, db DBTX, arg KeysToRewrapSystemParams) ([]KeysToRewrapSystemRow, error) {
+	rows, err := db.Query(ctx, keysToRewrapSystem, arg.RootID, arg.After, arg.Batch)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []KeysToRewrapSystemRow
+	for rows.Next() {
+		var i KeysToRewrapSystemRow
+		if err := rows.Scan(
+			&i.UserID,
+			&i.Person,
+			&i.RootID,
+			&i.Keyset,
+			&i.IndexKey,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockOldRootsSystem = `-- name: LockOldRootsSystem :exec
+SELECT r.id FROM vault_roots r WHERE r.retired_at IS NULL AND r.id <> $1 ORDER BY r.id FOR UPDATE
+`
+
+// Waits for whoever writes a row under one of them at this moment (hold_active_root).
+func (q *Queries) LockOldRootsSystem(ctx context.Context, db DBTX, activeID string) error {
+	_, err := db.Exec(ctx, lockOldRootsSystem, activeID)
 	return err
 }
 
-const rootInUseSystem = `-- name: RootInUseSystem :one
-SELECT EXISTS (SELECT FROM vault_keys WHERE root_id <> $1)
+const lockRootsSystem = `-- name: LockRootsSystem :exec
+SELECT pg_advisory_xact_lock(4785074604081153)
 `
 
-func (q *Queries) RootInUseSystem(ctx context.Context, db DBTX, rootID string) (bool, error) {
-	row := db.QueryRow(ctx, rootInUseSystem, rootID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
+// One change of the active root at a time; a statement that comes after it in its transaction sees the changes before.
+func (q *Queries) LockRootsSystem(ctx context.Context, db DBTX) error {
+	_, err := db.Exec(ctx, lockRootsSystem)
+	return err
+}
+
+const recordActSystem = `-- name: RecordActSystem :exec
+INSERT INTO audit (app_id, actor, action, meta) VALUES ($1, $2::text, $3, $4::text)
+`
+
+type RecordActSystemParams struct {
+	AppID  string
+	Actor  string
+	Action string
+	Meta   string
+}
+
+// An act of an operator on the vault.
+func (q *Queries) RecordActSystem(ctx context.Context, db DBTX, arg RecordActSystemParams) error {
+	_, err := db.Exec(ctx, recordActSystem,
+		arg.AppID,
+		arg.Actor,
+		arg.Action,
+		arg.Meta,
+	)
+	return err
+}
+
+const retireRootsSystem = `-- name: RetireRootsSystem :many
+WITH r AS (
+    UPDATE vault_roots x SET retired_at = now()
+    WHERE x.retired_at IS NULL AND x.active_from IS NOT NULL AND x.id <> $1::text
+        AND NOT EXISTS (SELECT FROM vault_keys k WHERE k.root_id = x.id)
+    RETURNING x.id
+), a AS (
+    INSERT INTO audit (app_id, actor, action, meta)
+    SELECT $2::text, $3::text, 'vault_root_retired', jsonb_build_object('rootId', r.id)::text FROM r
+)
+SELECT r.id FROM r
+`
+
+type RetireRootsSystemParams struct {
+	ActiveID string
+	AppID    string
+	Actor    string
+}
+
+// Root keys that were in use and wrap nothing any more.
+func (q *Queries) RetireRootsSystem(ctx context.Context, db DBTX, arg RetireRootsSystemParams) ([]string, error) {
+	rows, err := db.Query(ctx, retireRootsSystem, arg.ActiveID, arg.AppID, arg.Actor)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const rewrapKeysSystem = `-- name: RewrapKeysSystem :execrows
+UPDATE vault_keys k SET root_id = $1::text, keyset = n.keyset, index_key = n.index_key, key_id = coalesce(k.key_id, n.key_id)
+FROM (SELECT unnest($2::bigint[]) AS user_id, unnest($3::text[]) AS old_root, unnest($4::bigint[]) AS key_id,
+    unnest($5::bytea[]) AS keyset, unnest($6::bytea[]) AS index_key) n
+WHERE k.user_id = n.user_id AND k.root_id = n.old_root
+`
+
+type RewrapKeysSystemParams struct {
+	RootID    string
+	UserIds   []int64
+	OldRoots  []string
+	KeyIds    []int64
+	Keysets   [][]byte
+	IndexKeys [][]byte
+}
+
+// The same keys under another root key.
+func (q *Queries) RewrapKeysSystem(ctx context.Context, db DBTX, arg RewrapKeysSystemParams) (int64, error) {
+	result, err := db.Exec(ctx, rewrapKeysSystem,
+		arg.RootID,
+		arg.UserIds,
+		arg.OldRoots,
+		arg.KeyIds,
+		arg.Keysets,
+		arg.IndexKeys,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const rootsSystem = `-- name: RootsSystem :many
-SELECT id, check_value FROM vault_roots WHERE retired_at IS NULL
+SELECT r.id, r.source, r.check_value, r.wrapped, r.wrapped_by, r.created_at, r.active_from, r.retired_at, r.bundled_at,
+    EXISTS (SELECT FROM vault_keys k WHERE k.root_id = r.id) AS in_use
+FROM vault_roots r ORDER BY r.active_from DESC NULLS LAST, r.id
 `
 
 type RootsSystemRow struct {
 	ID         string
+	Source     string
 	CheckValue []byte
+	Wrapped    []byte
+	WrappedBy  *string
+	CreatedAt  time.Time
+	ActiveFrom *time.Time
+	RetiredAt  *time.Time
+	BundledAt  *time.Time
+	InUse      bool
 }
 
+// The newest active one that is not retired wraps what is made now.
 func (q *Queries) RootsSystem(ctx context.Context, db DBTX) ([]RootsSystemRow, error) {
 	rows, err := db.Query(ctx, rootsSystem)
 	if err != nil {
@@ -71,7 +299,69 @@ func (q *Queries) RootsSystem(ctx context.Context, db DBTX) ([]RootsSystemRow, e
 	var items []RootsSystemRow
 	for rows.Next() {
 		var i RootsSystemRow
-		if err := rows.Scan(&i.ID, &i.CheckValue); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.Source,
+			&i.CheckValue,
+			&i.Wrapped,
+			&i.WrappedBy,
+			&i.CreatedAt,
+			&i.ActiveFrom,
+			&i.RetiredAt,
+			&i.BundledAt,
+			&i.InUse,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const sealedTextsSystem = `-- name: SealedTextsSystem :many
+SELECT 'credentials'::text AS name, count(*) FILTER (WHERE coalesce(k.key_id, x.key_id) = x.key_id) AS current,
+    count(*) FILTER (WHERE k.user_id IS NOT NULL AND (x.key_id IS NULL OR x.key_id <> k.key_id)) AS older, count(*) FILTER (WHERE k.user_id IS NULL) AS lost
+FROM credentials x LEFT JOIN vault_keys k ON k.user_id = x.user_id WHERE x.encrypted_data IS NOT NULL
+UNION ALL
+SELECT 'credential_versions', count(*) FILTER (WHERE coalesce(k.key_id, x.key_id) = x.key_id),
+    count(*) FILTER (WHERE k.user_id IS NOT NULL AND (x.key_id IS NULL OR x.key_id <> k.key_id)), count(*) FILTER (WHERE k.user_id IS NULL)
+FROM credential_versions x LEFT JOIN vault_keys k ON k.user_id = x.user_id
+UNION ALL
+SELECT 'credential_tokens', count(*) FILTER (WHERE coalesce(k.key_id, x.key_id) = x.key_id),
+    count(*) FILTER (WHERE k.user_id IS NOT NULL AND (x.key_id IS NULL OR x.key_id <> k.key_id)), count(*) FILTER (WHERE k.user_id IS NULL)
+FROM credential_tokens x LEFT JOIN vault_keys k ON k.user_id = x.user_id WHERE x.encrypted_data IS NOT NULL
+UNION ALL
+SELECT 'webhooks', count(*) FILTER (WHERE coalesce(k.key_id, x.key_id) = x.key_id),
+    count(*) FILTER (WHERE k.user_id IS NOT NULL AND (x.key_id IS NULL OR x.key_id <> k.key_id)), count(*) FILTER (WHERE k.user_id IS NULL)
+FROM webhooks x LEFT JOIN vault_keys k ON k.user_id = x.user_id
+`
+
+type SealedTextsSystemRow struct {
+	Name    string
+	Current int64
+	Older   int64
+	Lost    int64
+}
+
+// Sealed texts per table: under the user's present key, under an older one, and those whose user has no keys any more.
+func (q *Queries) SealedTextsSystem(ctx context.Context, db DBTX) ([]SealedTextsSystemRow, error) {
+	rows, err := db.Query(ctx, sealedTextsSystem)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []SealedTextsSystemRow
+	for rows.Next() {
+		var i SealedTextsSystemRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.Current,
+			&i.Older,
+			&i.Lost,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -100,4 +390,33 @@ func (q *Queries) UserKeys(ctx context.Context, db DBTX) (UserKeysRow, error) {
 	var i UserKeysRow
 	err := row.Scan(&i.RootID, &i.Keyset, &i.IndexKey)
 	return i, err
+}
+
+const usersPerRootSystem = `-- name: UsersPerRootSystem :many
+SELECT r.id, (SELECT count(*) FROM vault_keys k WHERE k.root_id = r.id) AS users FROM vault_roots r
+`
+
+type UsersPerRootSystemRow struct {
+	ID    string
+	Users int64
+}
+
+func (q *Queries) UsersPerRootSystem(ctx context.Context, db DBTX) ([]UsersPerRootSystemRow, error) {
+	rows, err := db.Query(ctx, usersPerRootSystem)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []UsersPerRootSystemRow
+	for rows.Next() {
+		var i UsersPerRootSystemRow
+		if err := rows.Scan(&i.ID, &i.Users); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -40,6 +40,9 @@ WITH c AS (
     SELECT c.user_id, c.service, c.id FROM c WHERE c.fits
     ON CONFLICT (user_id, service) DO UPDATE SET credential_id = excluded.credential_id, enabled = true, updated_at = now()
     RETURNING service_configs.user_id, service_configs.service, service_configs.credential_id
+), n AS ( -- what is used from now on is checked soon
+    UPDATE credentials x SET next_check_at = now() FROM s
+    WHERE x.user_id = s.user_id AND x.id = s.credential_id AND x.health = 'unchecked'
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
     SELECT s.user_id, 'service_enabled', s.service, 'success',

@@ -1,0 +1,280 @@
+-- Statements of runs. All run in a user scope unless the name says System.
+-- RESTORED 2026-11-22 12:0x: this file was deleted by mistake at 11:58:09 and rebuilt from the compiled package of 11:57:25. The SQL and
+-- the parameter names are those; the comments of single statements and their order are lost. Put them back and remove this note.
+
+-- name: BeatRun :one
+UPDATE kpi_runs SET beat_at = now() WHERE user_id = current_user_no() AND id = sqlc.arg(id) AND status = 'active' AND claim = sqlc.arg(claim)::uuid
+RETURNING id;
+
+-- name: CancelRun :one
+WITH r AS (
+    UPDATE kpi_runs x SET status = 'cancelled', finished_at = now(), claim = NULL
+    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status IN ('waiting', 'delayed', 'active')
+    RETURNING x.id, x.user_id, x.service
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT r.user_id, 'workflow_cancelled', r.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id) FROM r
+)
+SELECT r.id FROM r;
+
+-- name: CloseRunSystem :exec
+UPDATE kpi_runs SET status = 'failed', error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text, finished_at = now(), claim = NULL
+WHERE id = sqlc.arg(id) AND status IN ('waiting', 'delayed', 'active');
+
+-- name: CompleteRun :one
+WITH r AS (
+    UPDATE kpi_runs x SET status = 'completed', progress = 100, result = sqlc.arg(result), finished_at = now(), error = NULL, error_reason = NULL, claim = NULL
+    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status = 'active' AND x.claim = sqlc.arg(claim)::uuid
+    RETURNING x.id, x.user_id, x.service, x.dry_run
+), f AS (
+    UPDATE service_configs s SET failing_since = NULL FROM r
+    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run
+    RETURNING s.service
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT r.user_id, 'workflow_completed', r.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id) FROM r
+)
+SELECT r.id, EXISTS (SELECT FROM f) AS recovered FROM r;
+
+-- name: CreateAwaitedRun :one
+WITH c AS (
+    SELECT x.user_id, x.id, x.service FROM credentials x
+    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(credential_id)::bigint AND x.deleted_at IS NULL
+), r AS (
+    INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name, credential_id, awaited)
+    SELECT sqlc.arg(id)::uuid, c.user_id, c.service, sqlc.narg(target_day)::date, sqlc.narg(spreadsheet_id)::text, sqlc.narg(sheet_name)::text, c.id, true
+    FROM c WHERE c.service = sqlc.arg(service)::text
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT c.user_id, 'workflow_run', c.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', sqlc.arg(id)::uuid)
+    FROM c WHERE c.service = sqlc.arg(service)::text
+)
+SELECT c.service FROM c;
+
+-- name: CreateRun :one
+WITH s AS (
+    SELECT x.user_id, x.service, c.source_timezone FROM service_configs x
+    JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
+    WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.enabled
+), r AS (
+    INSERT INTO kpi_runs (id, user_id, service, target_day, from_day, to_day, dry_run, spreadsheet_id, sheet_name)
+    SELECT sqlc.arg(id)::uuid, s.user_id, s.service, sqlc.narg(target_day)::date, sqlc.narg(from_day)::date, sqlc.narg(to_day)::date,
+        sqlc.arg(dry_run)::boolean, sqlc.narg(spreadsheet_id)::text, sqlc.narg(sheet_name)::text
+    FROM s
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT s.user_id, 'workflow_run', s.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', sqlc.arg(id)::uuid) FROM s
+)
+SELECT s.user_id, coalesce(s.source_timezone, '')::text AS source_timezone FROM s;
+
+-- name: CreateRuns :many
+WITH s AS (
+    SELECT x.user_id, x.service, c.source_timezone, gen_random_uuid() AS id, row_number() OVER (ORDER BY x.service) - 1 AS place
+    FROM service_configs x JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
+    WHERE x.user_id = current_user_no() AND x.enabled AND x.service = ANY (sqlc.arg(services)::text[])
+), r AS (
+    INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name, run_at)
+    SELECT s.id, s.user_id, s.service, sqlc.narg(target_day)::date, sqlc.narg(spreadsheet_id)::text, sqlc.narg(sheet_name)::text,
+        now() + s.place * interval '30 seconds'
+    FROM s
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT s.user_id, 'workflow_run', s.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', s.id) FROM s
+)
+SELECT s.id, s.service, coalesce(s.source_timezone, '')::text AS source_timezone FROM s ORDER BY s.place;
+
+-- name: DueRunsSystem :many
+SELECT r.id, u.id AS user_uuid FROM kpi_runs r JOIN users u ON u.user_no = r.user_id
+WHERE NOT r.enqueued AND r.status IN ('waiting', 'delayed') AND r.run_at <= now()
+    AND NOT EXISTS (SELECT FROM kpi_runs o WHERE o.user_id = r.user_id AND o.service = r.service AND o.enqueued
+        AND o.status IN ('waiting', 'delayed', 'active'))
+    AND NOT EXISTS (SELECT FROM kpi_runs e WHERE e.user_id = r.user_id AND e.service = r.service AND NOT e.enqueued
+        AND e.status IN ('waiting', 'delayed') AND (e.run_at, e.id) < (r.run_at, r.id))
+ORDER BY r.run_at
+LIMIT sqlc.arg(batch)::int
+FOR UPDATE OF r SKIP LOCKED;
+
+-- name: FailRun :one
+WITH r AS (
+    UPDATE kpi_runs x SET attempt = x.attempt - CASE WHEN sqlc.arg(free)::boolean THEN 1 ELSE 0 END, status = sqlc.arg(status)::text,
+        error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text, run_at = now() + sqlc.arg(after)::interval,
+        finished_at = CASE WHEN sqlc.arg(status)::text = 'failed' THEN now() END, result = sqlc.arg(result), claim = NULL
+    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status = 'active' AND x.claim = sqlc.arg(claim)::uuid
+    RETURNING x.id, x.user_id, x.service, x.dry_run, x.awaited
+), f AS (
+    UPDATE service_configs s SET failing_since = now() FROM r
+    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NULL AND sqlc.arg(status)::text = 'failed'
+        AND NOT r.dry_run AND NOT r.awaited
+    RETURNING s.service
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
+    SELECT r.user_id, 'workflow_failed', r.service, 'failure', sqlc.arg(error)::text, sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id)
+    FROM r WHERE NOT sqlc.arg(free)::boolean
+)
+SELECT r.id, EXISTS (SELECT FROM f) AS first FROM r;
+
+-- name: GetRun :one
+SELECT r.id, r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.dry_run, r.spreadsheet_id, r.sheet_name, r.status, r.progress, r.attempt,
+    r.result, r.error, r.error_reason, r.created_at, r.started_at, r.finished_at, r.run_at,
+    (SELECT u.undone_at FROM kpi_undo u WHERE u.user_id = r.user_id AND u.run_id = r.id) AS undone_at
+FROM kpi_runs r WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(id);
+
+-- name: KeepRows :many
+WITH p AS (
+    UPDATE kpi_runs r SET progress = sqlc.arg(progress)::smallint, beat_at = now()
+    WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.status = 'active' AND r.claim = sqlc.arg(claim)::uuid
+    RETURNING r.id, r.user_id, r.service
+)
+INSERT INTO kpi_rows AS k (user_id, service, day, id, metrics, run_id, provisional, api_version, sources)
+SELECT p.user_id, p.service, n.day, n.id, n.metrics, p.id, n.day > sqlc.arg(settled)::date, sqlc.arg(api_version)::text, n.sources
+FROM p CROSS JOIN jsonb_to_recordset(sqlc.arg(rows)::jsonb) AS n (day date, id uuid, metrics jsonb, sources jsonb)
+ON CONFLICT (user_id, service, day) DO UPDATE
+    SET metrics = excluded.metrics, run_id = excluded.run_id, fetched_at = now(), provisional = excluded.provisional,
+        api_version = excluded.api_version, sources = excluded.sources
+RETURNING k.day, k.id, k.written, coalesce(k.written_to, '')::text AS written_to;
+
+-- name: ListRuns :many
+SELECT r.id, r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.dry_run, r.spreadsheet_id, r.sheet_name, r.status, r.progress, r.attempt,
+    (r.result - 'diff')::jsonb AS result, r.error, r.error_reason, r.created_at, r.started_at, r.finished_at, r.run_at,
+    (SELECT u.undone_at FROM kpi_undo u WHERE u.user_id = r.user_id AND u.run_id = r.id) AS undone_at
+FROM kpi_runs r
+WHERE r.user_id = current_user_no()
+    AND (sqlc.narg(service)::text IS NULL OR r.service = sqlc.narg(service)::text)
+    AND (sqlc.narg(status)::text IS NULL OR r.status = sqlc.narg(status)::text)
+    AND (sqlc.narg(before_at)::timestamptz IS NULL OR (r.created_at, r.id) < (sqlc.narg(before_at)::timestamptz, sqlc.narg(before_id)::uuid))
+ORDER BY r.created_at DESC, r.id DESC LIMIT sqlc.arg(most)::int;
+
+-- name: MarkEnqueuedSystem :exec
+UPDATE kpi_runs SET enqueued = true WHERE id = ANY (sqlc.arg(ids)::uuid[]);
+
+-- name: MarkUndone :exec
+WITH u AS (
+    UPDATE kpi_undo x SET undone_at = now() WHERE x.user_id = current_user_no() AND x.run_id = sqlc.arg(run_id)::uuid
+    RETURNING x.user_id, x.run_id
+), w AS (
+    UPDATE kpi_rows k SET written = NULL, written_to = NULL
+    WHERE k.user_id = current_user_no() AND k.service = sqlc.arg(service)::text AND k.day = ANY (sqlc.arg(days)::date[])
+)
+INSERT INTO audit_logs (user_id, action, service, status, metadata)
+SELECT u.user_id, 'workflow_undone', sqlc.arg(service)::text, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', u.run_id) FROM u;
+
+-- name: NoteLoad :one
+WITH w AS (
+    UPDATE kpi_rows k SET written = n.written, written_to = sqlc.arg(written_to)::text
+    FROM jsonb_to_recordset(sqlc.arg(rows)::jsonb) AS n (day date, written jsonb)
+    WHERE k.user_id = current_user_no() AND k.service = sqlc.arg(service)::text AND k.day = n.day
+), z AS (
+    UPDATE credentials c SET source_timezone = coalesce(nullif(sqlc.arg(time_zone)::text, ''), c.source_timezone),
+        source_currency = coalesce(nullif(sqlc.arg(currency)::text, ''), c.source_currency)
+    WHERE c.user_id = current_user_no() AND c.id = sqlc.arg(source_credential)::bigint
+        AND (coalesce(c.source_timezone, ''), coalesce(c.source_currency, '')) <> (sqlc.arg(time_zone)::text, sqlc.arg(currency)::text)
+), m AS (
+    UPDATE sheet_mappings x SET sheet_id = sqlc.arg(sheet_id)::bigint, sheet_name = sqlc.arg(tab)::text
+    WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.spreadsheet_id = sqlc.arg(spreadsheet_id)::text
+        AND x.sheet_name = sqlc.arg(mapped_tab)::text
+)
+UPDATE kpi_runs r SET done_day = coalesce(sqlc.narg(done_day)::date, r.done_day), progress = sqlc.arg(progress)::smallint,
+    result = coalesce(sqlc.arg(result)::jsonb, r.result), beat_at = now()
+WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.status = 'active' AND r.claim = sqlc.arg(claim)::uuid
+RETURNING r.id;
+
+-- name: PauseCredential :exec
+UPDATE credentials SET limited_until = greatest(limited_until, now() + sqlc.arg(pause)::interval)
+WHERE user_id = current_user_no() AND id = sqlc.arg(id);
+
+-- name: PurgeRunsSystem :execrows
+DELETE FROM kpi_runs WHERE id IN (
+    SELECT o.id FROM (
+        SELECT r.id, r.finished_at, r.status = 'completed' AS good,
+            row_number() OVER (PARTITION BY r.user_id, r.status = 'completed' ORDER BY r.finished_at DESC, r.id) AS place
+        FROM kpi_runs r WHERE r.status IN ('completed', 'failed', 'cancelled')
+    ) o
+    WHERE o.good AND (o.finished_at < now() - interval '1 day' OR o.place > 100)
+        OR NOT o.good AND (o.finished_at < now() - interval '7 days' OR o.place > 50)
+    LIMIT sqlc.arg(batch)::int);
+
+-- name: RetryRun :one
+WITH u AS (
+    DELETE FROM kpi_undo d WHERE d.user_id = current_user_no() AND d.run_id = sqlc.arg(id)::uuid AND d.undone_at IS NOT NULL
+        AND EXISTS (SELECT FROM kpi_runs f WHERE f.user_id = d.user_id AND f.id = d.run_id AND f.status IN ('failed', 'cancelled'))
+    RETURNING d.run_id
+), r AS (
+    UPDATE kpi_runs x SET status = 'waiting', enqueued = false, attempt = 0, run_at = now(), finished_at = NULL, error = NULL, error_reason = NULL,
+        claim = NULL, done_day = CASE WHEN EXISTS (SELECT FROM u) THEN NULL ELSE x.done_day END
+    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id)::uuid AND x.status IN ('failed', 'cancelled')
+    RETURNING x.id, x.user_id, x.service
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT r.user_id, 'workflow_retried', r.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id) FROM r
+)
+SELECT r.id FROM r;
+
+-- name: ReviveRunsSystem :execrows
+WITH a AS (
+    SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < now() - sqlc.arg(silent)::interval
+    LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
+), q AS (
+    SELECT x.id FROM kpi_runs x WHERE x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - sqlc.arg(lost)::interval
+    LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
+)
+UPDATE kpi_runs SET status = 'delayed', enqueued = false, claim = NULL, run_at = now()
+WHERE kpi_runs.id IN (SELECT a.id FROM a UNION ALL SELECT q.id FROM q);
+
+-- name: RowIDs :many
+SELECT day, id, written, coalesce(written_to, '')::text AS written_to FROM kpi_rows
+WHERE user_id = current_user_no() AND service = sqlc.arg(service)::text AND day BETWEEN sqlc.arg(first)::date AND sqlc.arg(last)::date;
+
+-- name: RunBindings :one
+WITH src AS (
+    SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM credentials c
+    WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce(sqlc.narg(credential_id)::bigint,
+        (SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no() AND s.service = sqlc.arg(service)::text AND s.enabled))
+), dst AS (
+    SELECT c.id, c.limited_until FROM credentials c
+    LEFT JOIN service_configs s ON s.user_id = c.user_id AND s.service = 'google_sheets' AND s.credential_id = c.id AND s.enabled
+    WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified AND c.deleted_at IS NULL
+    ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
+)
+SELECT coalesce(src.id, 0)::bigint AS source_credential, coalesce(src.source_timezone, '')::text AS source_timezone,
+    coalesce(src.source_currency, '')::text AS source_currency, coalesce(dst.id, 0)::bigint AS sheets_credential,
+    coalesce(m.spreadsheet_id, '')::text AS spreadsheet_id, coalesce(m.sheet_name, '')::text AS sheet_name, m.sheet_id,
+    (greatest(src.limited_until, dst.limited_until, now()) - now())::interval AS pause,
+    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = sqlc.arg(service)::text
+        AND f.failing_since IS NOT NULL) AS failing
+FROM (SELECT 1) AS one LEFT JOIN src ON true LEFT JOIN dst ON true
+LEFT JOIN sheet_mappings m ON m.user_id = current_user_no() AND m.service = sqlc.arg(service)::text;
+
+-- name: SaveUndo :one
+INSERT INTO kpi_undo AS u (user_id, run_id, spreadsheet_id, sheet_id, cells)
+SELECT r.user_id, r.id, sqlc.arg(spreadsheet_id)::text, sqlc.arg(sheet_id)::bigint, sqlc.arg(cells)::jsonb FROM kpi_runs r
+WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.status = 'active' AND r.claim = sqlc.arg(claim)::uuid
+ON CONFLICT (user_id, run_id) DO UPDATE
+    SET spreadsheet_id = excluded.spreadsheet_id, sheet_id = excluded.sheet_id, cells = excluded.cells, loaded_at = now(), undone_at = NULL
+RETURNING u.run_id;
+
+-- name: SourceOf :one
+SELECT coalesce(c.source_timezone, '')::text AS source_timezone FROM service_configs x
+JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
+WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.enabled;
+
+-- name: StartRun :one
+UPDATE kpi_runs r SET status = 'active', attempt = r.attempt + 1, started_at = coalesce(r.started_at, now()), error = NULL,
+    claim = gen_random_uuid(), beat_at = now()
+WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(id)
+    AND (r.status IN ('waiting', 'delayed') OR r.status = 'active' AND r.beat_at < now() - sqlc.arg(silent)::interval)
+RETURNING r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.dry_run, r.awaited, r.credential_id, r.spreadsheet_id, r.sheet_name,
+    r.attempt, r.result, r.created_at, r.claim::uuid AS claim;
+
+-- name: UndoOf :one
+SELECT spreadsheet_id, sheet_id, cells FROM kpi_undo WHERE user_id = current_user_no() AND run_id = sqlc.arg(run_id);
+
+-- name: UndoableRun :one
+SELECT r.service, r.status, u.spreadsheet_id, u.sheet_id, u.cells, u.undone_at,
+    EXISTS (SELECT FROM kpi_undo o WHERE o.user_id = u.user_id AND o.spreadsheet_id = u.spreadsheet_id AND o.sheet_id = u.sheet_id
+        AND o.loaded_at > u.loaded_at) AS newer
+FROM kpi_runs r LEFT JOIN kpi_undo u ON u.user_id = r.user_id AND u.run_id = r.id
+WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(id);
+
+-- name: YieldRun :exec
+UPDATE kpi_runs SET status = 'delayed', attempt = greatest(attempt - 1, 0), claim = NULL, run_at = now()
+WHERE user_id = current_user_no() AND id = sqlc.arg(id) AND status = 'active' AND claim = sqlc.arg(claim)::uuid;

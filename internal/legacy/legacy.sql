@@ -1,0 +1,95 @@
+-- Statements of package legacy on the target. All run in the system scope; who a row belongs to is said in the statement.
+
+-- name: AppSystem :exec
+INSERT INTO apps (id, name) VALUES (sqlc.arg(id), sqlc.arg(id)) ON CONFLICT (id) DO NOTHING;
+
+-- name: HasUserSystem :one
+SELECT EXISTS (SELECT FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(id));
+
+-- name: ImportUserSystem :execrows
+-- Nothing: the address or the id is taken.
+INSERT INTO users (id, app_id, email, password_hash, role, token_version, email_verified, created_at, updated_at)
+VALUES (sqlc.arg(id), sqlc.arg(app_id), sqlc.arg(email), sqlc.arg(password_hash), sqlc.arg(role), sqlc.arg(token_version),
+    sqlc.arg(email_verified), sqlc.arg(created_at), sqlc.arg(created_at))
+ON CONFLICT DO NOTHING;
+
+-- name: ImportSessionsSystem :many
+-- Sessions keep their hash until their first refresh makes them ours.
+INSERT INTO refresh_tokens (id, app_id, user_id, token_hash, token_version, created_at, expires_at)
+SELECT s.id, sqlc.arg(app_id)::text, sqlc.arg(user_id)::uuid, s.token_hash, sqlc.arg(token_version)::integer, s.created_at, s.expires_at
+FROM jsonb_to_recordset(sqlc.arg(sessions)::jsonb) AS s (id uuid, token_hash text, created_at timestamptz, expires_at timestamptz)
+ON CONFLICT DO NOTHING
+RETURNING id;
+
+-- name: ImportRevokedSystem :many
+-- Introspection reads revoked_jti, the servers' own routes follow the events.
+WITH r AS (
+    INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at, created_at)
+    SELECT j.jti, sqlc.arg(app_id)::text, sqlc.arg(user_id)::uuid, j.reason, j.expires_at, j.created_at
+    FROM jsonb_to_recordset(sqlc.arg(revoked)::jsonb) AS j (jti text, reason text, expires_at timestamptz, created_at timestamptz)
+    ON CONFLICT (jti) DO NOTHING
+    RETURNING revoked_jti.jti, revoked_jti.app_id, revoked_jti.expires_at
+), e AS (
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT r.app_id, 'jti', r.jti, r.expires_at FROM r
+)
+SELECT r.jti FROM r;
+
+-- name: ImportAuditSystem :one
+-- Of persons who were not taken over, the event stays and the person goes.
+WITH i AS (
+    INSERT INTO audit (id, app_id, user_id, actor, action, ip, user_agent, meta, created_at)
+    SELECT a.id, coalesce(u.app_id, sqlc.arg(app_id)::text), u.id, a.actor, a.action, a.ip, a.user_agent, a.meta, a.created_at
+    FROM jsonb_to_recordset(sqlc.arg(events)::jsonb) AS a (id uuid, user_id uuid, actor text, action text, ip text, user_agent text, meta text, created_at timestamptz)
+    LEFT JOIN users u ON u.id = a.user_id
+    ON CONFLICT (id) DO NOTHING
+    RETURNING 1
+)
+SELECT count(*) FROM i;
+
+-- name: PersonSystem :one
+-- The user an identity belongs to.
+SELECT u.id, u.user_no::bigint AS user_no FROM user_identities i JOIN users u ON u.app_id = i.app_id AND u.id = i.user_id
+WHERE i.app_id = sqlc.arg(app_id) AND i.issuer = ANY (sqlc.arg(issuers)::text[]) AND i.subject = sqlc.arg(subject)
+ORDER BY i.created_at LIMIT 1;
+
+-- name: ImportPersonSystem :one
+-- The number of the source if it is free, so that the guide's statements go on to mean the same person.
+WITH u AS (
+    INSERT INTO users (id, user_no, app_id, email, password_hash, name, status, onboarding_complete, created_at, updated_at)
+    SELECT sqlc.arg(id), CASE WHEN EXISTS (SELECT FROM users t WHERE t.user_no = sqlc.arg(user_no)::bigint) THEN nextval('users_user_no_seq') ELSE sqlc.arg(user_no)::bigint END,
+        sqlc.arg(app_id)::text,
+        CASE WHEN EXISTS (SELECT FROM users t WHERE t.app_id = sqlc.arg(app_id)::text AND t.email = sqlc.arg(email)::text) THEN sqlc.arg(fallback)::text ELSE sqlc.arg(email)::text END,
+        '!', sqlc.narg(name), sqlc.arg(status), sqlc.arg(onboarding_complete), sqlc.arg(created_at), sqlc.arg(updated_at)
+    RETURNING users.id, users.app_id, users.user_no, users.email
+), i AS (
+    INSERT INTO user_identities (app_id, issuer, subject, user_id, email, created_at, last_seen_at)
+    SELECT u.app_id, sqlc.arg(issuer), sqlc.arg(subject), u.id, u.email, sqlc.arg(created_at), sqlc.arg(updated_at) FROM u
+)
+SELECT u.user_no::bigint AS user_no, u.email FROM u;
+
+-- name: RaiseUserNumberSystem :exec
+-- Numbers that came with users are not given out again.
+SELECT setval('users_user_no_seq', greatest((SELECT max(u.user_no) FROM users u), pg_sequence_last_value('users_user_no_seq'::regclass)));
+
+-- name: MappedSystem :many
+SELECT source_id, target_id FROM import_map WHERE source = sqlc.arg(source) AND kind = sqlc.arg(kind) AND source_id = ANY (sqlc.arg(ids)::text[]);
+
+-- name: MapSystem :exec
+INSERT INTO import_map (source, kind, source_id, target_id) VALUES (sqlc.arg(source), sqlc.arg(kind), sqlc.arg(source_id), sqlc.arg(target_id))
+ON CONFLICT (source, kind, source_id) DO UPDATE SET target_id = excluded.target_id, imported_at = now();
+
+-- name: ImportServiceSystem :execrows
+INSERT INTO service_configs (user_id, service, credential_id, enabled, created_at, updated_at)
+SELECT c.user_id, c.service, c.id, sqlc.arg(enabled), sqlc.arg(created_at), sqlc.arg(updated_at) FROM credentials c
+WHERE c.user_id = sqlc.arg(user_id) AND c.id = sqlc.arg(credential_id) AND c.service = sqlc.arg(service) AND c.deleted_at IS NULL
+ON CONFLICT (user_id, service) DO NOTHING;
+
+-- name: ImportMappingSystem :execrows
+INSERT INTO sheet_mappings (user_id, service, spreadsheet_id, sheet_name, created_at, updated_at)
+VALUES (sqlc.arg(user_id), sqlc.arg(service), sqlc.arg(spreadsheet_id), sqlc.arg(sheet_name), sqlc.arg(created_at), sqlc.arg(updated_at))
+ON CONFLICT (user_id, service) DO NOTHING;
+
+-- name: ImportLogSystem :execrows
+INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata, created_at)
+SELECT sqlc.arg(user_id)::bigint, l.action, l.service, l.status, l.error_message, coalesce(l.metadata, '{}'), l.created_at
+FROM jsonb_to_recordset(sqlc.arg(events)::jsonb) AS l (action text, service text, status text, error_message text, metadata jsonb, created_at timestamptz);

@@ -1,0 +1,131 @@
+package legacy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Generations of source schemas (contract legacy-import.md §1): by the columns of users, whatever any version table says.
+type generation string
+
+const (
+	turkeyFirst generation = "TurKey, first generation"
+	turkeyLast  generation = "TurKey"
+	kpiETL      generation = "KPI ETL"
+)
+
+var (
+	errOurs    = errors.New("the source is a database of this TurKey already: use a backup and restore instead")
+	errUnknown = errors.New("the source is no database of a predecessor: its table users is missing or has unknown columns")
+	errHidden  = errors.New("row-level security hides rows of the source from this login: connect as the owner of its tables or as a superuser")
+)
+
+// source is a predecessor's database, read in one snapshot.
+type source struct {
+	conn *pgx.Conn
+	tx   pgx.Tx
+	gen  generation
+	zone string // of the columns that were written by now()
+	name string // tells this source from others in import_map
+}
+
+// openSource connects and recognises the schema. zone "" means the source database's own TimeZone.
+func openSource(ctx context.Context, url, zone string) (*source, error) {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		if _, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
+			return nil, errors.New("--from cannot be parsed; expected postgresql://user:password@host:5432/name")
+		}
+		return nil, fmt.Errorf("the source cannot be reached: %w", err)
+	}
+	s := &source{conn: conn, zone: zone}
+	if err := s.begin(ctx); err != nil {
+		s.close(ctx)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *source) close(ctx context.Context) { _ = s.conn.Close(context.WithoutCancel(ctx)) }
+
+func (s *source) begin(ctx context.Context) (err error) {
+	if s.tx, err = s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
+		return err
+	}
+	if s.gen, err = s.recognise(ctx); err != nil {
+		return err
+	}
+	if s.zone == "" {
+		if err := s.tx.QueryRow(ctx, `SELECT current_setting('TimeZone')`).Scan(&s.zone); err != nil {
+			return err
+		}
+	}
+	var known bool
+	if err := s.tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_timezone_names WHERE name = $1)`, s.zone).Scan(&known); err != nil {
+		return err
+	}
+	if !known {
+		return fmt.Errorf("--source-tz: %q is no IANA time zone", s.zone)
+	}
+	return s.identify(ctx)
+}
+
+func (s *source) recognise(ctx context.Context) (generation, error) {
+	columns, err := s.columns(ctx, "users")
+	if err != nil {
+		return "", err
+	}
+	has := func(name string) bool { return slices.Contains(columns, name) }
+	switch {
+	case has("user_no"):
+		return "", errOurs
+	case has("tenant_id"):
+		return turkeyFirst, nil
+	case has("password_hash"):
+		return turkeyLast, nil
+	case has("clerk_id"):
+		return kpiETL, nil
+	}
+	return "", errUnknown
+}
+
+// columns of a table of the source; none if there is no such table.
+func (s *source) columns(ctx context.Context, table string) ([]string, error) {
+	rows, err := s.tx.Query(ctx, `SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1`, table)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+// identify names the source by its first user: the same however it is reached and wherever it is restored.
+func (s *source) identify(ctx context.Context) error {
+	var first string
+	err := s.tx.QueryRow(ctx, `SELECT coalesce((SELECT u.id::text || u.email || u.created_at::text FROM public.users u ORDER BY u.created_at, u.id LIMIT 1), '')`).Scan(&first)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256([]byte(first))
+	s.name = string(s.gen) + " " + hex.EncodeToString(sum[:12])
+	return nil
+}
+
+// read collects the rows of a query on the source. $1 is always the zone of its local times.
+func read[T any](ctx context.Context, s *source, sql string, args ...any) ([]T, error) {
+	rows, err := s.tx.Query(ctx, sql, append([]any{s.zone}, args...)...)
+	if err != nil {
+		return nil, fmt.Errorf("read the source: %w", err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	if err != nil {
+		return nil, fmt.Errorf("read the source: %w", err)
+	}
+	return all, nil
+}
