@@ -163,8 +163,8 @@ func (g *google) credentials() (all [][2]pasted) {
 		c := post("/_sandbox/shops?kind="+kind, map[string]any{})
 		return pasted{"shopify", c, secrets, remove("/_sandbox/shops/" + c["shop_url"].(string) + "/app")}
 	}
-	return [][2]pasted{{robot("google_sheets"), robot("google_sheets")}, {robot("ga4"), user()}, {ads(), ads()},
-		{shop("permanent", "access_token"), shop("expiring", "access_token", "refresh_token", "client_secret")}}
+	return [][2]pasted{{robot("ga4"), user()}, {ads(), ads()}, {shop("permanent", "access_token"), shop("expiring", "access_token", "refresh_token", "client_secret")},
+		{robot("google_sheets"), robot("google_sheets")}}
 }
 
 // plantCredentials leads credentials of all services through all that can happen to them. The receiver heard of it.
@@ -175,6 +175,9 @@ func plantCredentials(t *testing.T, s *server) (*canaries, *receiver) {
 	s.secret(u.Tokens().RefreshToken)
 	s.http.Transport = watched{found, t, s.http.Transport}
 	g := s.google()
+	var made struct{ SpreadsheetID string }
+	g.console("POST", "/_sandbox/spreadsheets", map[string]any{"title": "All", "tabs": []string{"Google", "Meta", "Shopify"}, "shareWith": g.email}, &made)
+	g.spreadsheet = made.SpreadsheetID
 	do := func(status int, method, path string, body any) answer {
 		t.Helper()
 		return s.call(method, path, bearer(u), body).want(t, status, "")
@@ -183,6 +186,8 @@ func plantCredentials(t *testing.T, s *server) (*canaries, *receiver) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 	tabs := map[string]string{"ga4": "Google", "meta": "Meta", "shopify": "Shopify"}
+	sheets := save(s, bearer(u), "google_sheets", "Sheets", g.key).want(t, 201, "")
+	do(200, "POST", fmt.Sprintf("/api/credentials/%v/verify", sheets.at("credentialId")), nil)
 
 	for i, pair := range g.credentials() {
 		for _, p := range pair {
@@ -204,7 +209,7 @@ func plantCredentials(t *testing.T, s *server) (*canaries, *receiver) {
 		do(409, "POST", "/api/credentials/save", map[string]any{"service": first.service, "credentialName": "Again", "credentialJson": first.content})
 		if tab := tabs[first.service]; tab != "" {
 			do(201, "POST", "/api/sheet-mappings/set", map[string]any{"service": first.service, "spreadsheetId": g.spreadsheet, "sheetName": tab})
-			sync2(ctx, t, s, u, first.service)
+			synced(ctx, t, s, u, first.service)
 		} else {
 			do(200, "GET", "/api/sheets/"+g.spreadsheet+"/values?sheetName=Google&credential_id="+path[strings.LastIndexByte(path, '/')+1:], nil)
 		}
@@ -216,7 +221,7 @@ func plantCredentials(t *testing.T, s *server) (*canaries, *receiver) {
 		do(200, "POST", path+"/versions/2/restore", nil)
 		do(200, "POST", path+"/verify", nil)
 		if tabs[first.service] != "" {
-			sync2(ctx, t, s, u, first.service)
+			synced(ctx, t, s, u, first.service)
 		}
 
 		// It goes wrong: at the provider, which then refuses it, and in the body.
@@ -256,12 +261,15 @@ func plantCredentials(t *testing.T, s *server) (*canaries, *receiver) {
 	return found, hook
 }
 
-// sync2 runs a service once to its end, whatever that is.
-func sync2(ctx context.Context, t *testing.T, s *server, u *client.Session, service string) {
+// synced runs a service once.
+func synced(ctx context.Context, t *testing.T, s *server, u *client.Session, service string) {
 	t.Helper()
 	a := s.call("POST", "/api/v1/sync/"+service, bearer(u), map[string]any{}).want(t, 200, "")
-	_, err := u.WaitJob(ctx, fmt.Sprint(a.at("data", "jobId")))
+	j, err := u.WaitJob(ctx, fmt.Sprint(a.at("data", "jobId")))
 	must(t, err)
+	if j.Status != "completed" {
+		t.Errorf("%s: the job ended as %+v", service, j)
+	}
 }
 
 // everyRow is what a superuser reads in all tables of all schemas.

@@ -117,7 +117,7 @@ func visitDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*
 func readSecrets(cfg *config.Config, log *slog.Logger) error {
 	jwt := cfg.JWTSecret != "" || cfg.EncryptionSalt != "" || hasDevelopmentSecret(cfg, "JWT_SECRET")
 	salt := cfg.EncryptionSalt != "" || len(cfg.Keyring) > 0 || hasDevelopmentSecret(cfg, "ENCRYPTION_KEY_SALT")
-	if !cfg.Production() && !(jwt && salt) {
+	if !cfg.Production() && (!jwt || !salt) {
 		return nil
 	}
 	return fillSecrets(cfg, log)

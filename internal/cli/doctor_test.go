@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -148,7 +149,9 @@ func TestDoctorOfSettings(t *testing.T) {
 	doctor(t, 1, append(production, "SHOPIFY_API_VERSION=2020-01")...)["providers.shopify_admin_graphql_api"].is(t, "fail", "2021-01-01", "SHOPIFY_API_VERSION")
 	doctor(t, 1, append(production, "EMAIL_SERVICE=smtp")...)["configuration.mail"].is(t, "fail", "SMTP_HOST")
 	doctor(t, 1, append(production, "CLERK_PUBLIC_KEY=pk_test_canary")...)["issuers"].is(t, "fail", "CLERK_PUBLIC_KEY")
-	doctor(t, 1, append(production, "VAULT_KEYRING=file:/nowhere/keyring.json")...)["vault.root"].is(t, "fail", "/nowhere/keyring.json")
+	ring := filepath.Join(t.TempDir(), "keyring.json")
+	must(t, os.WriteFile(ring, []byte(`{"canary":1}`), 0o644)) // for all to read
+	doctor(t, 1, append(production, "VAULT_KEYRING=file:"+ring)...)["vault.root"].is(t, "fail", ring)
 }
 
 // TestDoctorWithOtherSecrets: what keeps a server from starting is named, after it ran with other secrets.

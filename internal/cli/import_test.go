@@ -158,6 +158,11 @@ func TestImportTurkey(t *testing.T) {
 			t.Errorf("a second run imported %+v of %s", again.Tables[table], table)
 		}
 	}
+	execute(t, target, `DELETE FROM users WHERE id = $1`, bob)
+	erased := importing(t, env, 3, append(from, "--yes")...)
+	erased.says(t, "users", bob, "skipped", "deleted here")
+	execute(t, target, `DELETE FROM import_map WHERE source_id = $1`, bob)
+	importing(t, env, 3, append(from, "--yes")...)
 	var created, event time.Time
 	must(t, query(t, target, `SELECT u.created_at, a.created_at FROM users u JOIN audit a ON a.user_id = u.id WHERE u.id = $1 AND a.action = 'login'`, ada).Scan(&created, &event))
 	if !created.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) || !event.Equal(time.Date(2026, 2, 1, 0, 0, 0, 0, time.UTC)) {
@@ -264,7 +269,13 @@ func TestImportKPI(t *testing.T) {
 		}
 	}
 	check(importing(t, env, 3, append(from, "--dry-run")...))
+	var last int64
+	must(t, query(t, target, `SELECT last_value FROM users_user_no_seq`).Scan(&last))
+	if last != 1 {
+		t.Errorf("the dry run gave out numbers up to %d", last)
+	}
 	check(importing(t, env, 3, append(from, "--yes")...))
+	execute(t, source, `UPDATE users SET email = 'ada.new@example.org' WHERE id = 7`) // the same source all the same
 	again := importing(t, env, 3, append(from, "--yes")...)
 	for table, c := range again.Tables {
 		if c.Imported != 0 {

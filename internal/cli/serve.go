@@ -139,8 +139,12 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		notices.Mount(srv.API(), users.Recognised(srv.API()))
 		users.AddExporter("notifications", notices.Export)
 		users.AddExporter("credentials", credentials.Export)
+		if _, err := kpi.ParseCron(cfg.Cron); err != nil {
+			return fmt.Errorf("CRON_SCHEDULE: %w", err)
+		}
 		pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: time.Now, Credentials: credentials, Connectors: connectors,
-			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: jobs, Windows: cfg.Windows(), Notifier: notices})
+			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: jobs, Windows: cfg.Windows(), Notifier: notices,
+			Schedules: kpi.Schedules{On: cfg.Scheduler, Cron: cfg.Cron}, OperatorApp: cfg.JWTAudience})
 		pipeline.Mount(srv.API(), users.Recognised(srv.API()))
 		users.AddExporter("pipeline", pipeline.Export)
 		pipeline.Start(context.WithoutCancel(ctx))

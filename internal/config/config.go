@@ -120,7 +120,9 @@ type Config struct {
 	LogFormat     string       `env:"LOG_FORMAT"` // json, pretty
 	LogConsole    bool         `env:"LOG_CONSOLE" envDefault:"true"`
 	LogFile       string       `env:"LOG_FILE"`
-	Zone          string       `env:"TZ" envDefault:"Asia/Kolkata"` // default zone of users' schedules, never the process's
+	Zone          string       `env:"TZ" envDefault:"Asia/Kolkata"`         // default zone of users' schedules, never the process's
+	Cron          string       `env:"CRON_SCHEDULE" envDefault:"0 2 * * *"` // of schedules that their users have not set
+	Scheduler     bool         `env:"ENABLE_SCHEDULER" envDefault:"true"`   // this process looks for what is due
 	MaxAttempts   int          `env:"MAX_RETRIES" envDefault:"3"`
 	HookPrivate   *bool        `env:"WEBHOOK_ALLOW_PRIVATE"` // webhooks may lead to private addresses; default: outside production
 	Workers       int          `env:"WORKERS" envDefault:"8"`

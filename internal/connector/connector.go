@@ -57,6 +57,8 @@ type Source interface {
 	Service
 	// Columns is the header of the source's tab, in order, id and date included (§7.4).
 	Columns() []string
+	// Totals says which columns add up over days, and what is worked out from the sums.
+	Totals() Totals
 	// Window is the number of days that each run reads again, because the provider still corrects them.
 	Window() int
 	// Extract returns one row for each day from..to, YYYY-MM-DD, both included, in the source's own time zone. A day without

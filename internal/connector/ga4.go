@@ -52,6 +52,14 @@ func (g *ga4) Columns() []string {
 	return append(columns, ga4Constant)
 }
 
+// Totals leaves users out: somebody who came on two days is one.
+func (g *ga4) Totals() Totals {
+	return Totals{
+		Sums:   []string{"sessions", "add_to_cart", "purchases", "revenue", ga4Constant},
+		Ratios: []Ratio{{"conversion_rate", "purchases", "sessions", 100}, {"aov", "revenue", "purchases", 1}},
+	}
+}
+
 var propertyID = regexp.MustCompile(`^(?:properties/)?([0-9]{1,20})$`)
 
 // Parse accepts a service account's key file with or without property_id, or an OAuth user's refresh token with it.

@@ -52,6 +52,17 @@ func (m *meta) Columns() []string {
 	}
 }
 
+// Totals leaves reach out: a person who was reached on two days is one.
+func (m *meta) Totals() Totals {
+	return Totals{
+		Sums: []string{"spend", "impressions", "clicks", "landing_page_views", "add_to_cart", "initiate_checkout", "purchases", "revenue"},
+		Ratios: []Ratio{
+			{"cpm", "spend", "impressions", 1000}, {"ctr", "clicks", "impressions", 100}, {"cpc", "spend", "clicks", 1},
+			{"cac", "spend", "purchases", 1}, {"roas", "revenue", "spend", 1}, {"aov", "revenue", "purchases", 1},
+		},
+	}
+}
+
 // metaSecret is the content of a meta credential, in the order in which it is sealed. Only the first two fields are used; the
 // others are kept because the contract keeps them.
 type metaSecret struct {

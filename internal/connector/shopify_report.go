@@ -39,6 +39,17 @@ func (s *shopify) Columns() []string {
 	return append(columns, shopifyComputed)
 }
 
+// Totals leaves returning customers out: one who buys on two days is one.
+func (s *shopify) Totals() Totals {
+	return Totals{
+		Sums: []string{"total_orders", "total_revenue", "net_revenue", "total_returns", "new_customers", "total_sessions"},
+		Ratios: []Ratio{
+			{shopifyComputed, "total_revenue", "total_orders", 1}, {"new_customer_rate", "new_customers", "total_orders", 100},
+			{"return_rate", "total_returns", "total_revenue", 100},
+		},
+	}
+}
+
 func (s *shopify) Extract(ctx context.Context, secret []byte, from, to string) (Report, error) {
 	who, err := s.open(secret)
 	if err != nil {

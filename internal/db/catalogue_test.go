@@ -27,6 +27,16 @@ var noTenant = map[string]string{
 	"import_map":       "which rows of a predecessor's database were taken over, by number",
 }
 
+// references are the columns that name a row of a tenant's table: each has a foreign key there, which must carry the tenant.
+var references = map[string]string{"user_id": "users", "credential_id": "credentials", "webhook_id": "webhooks", "run_id": "kpi_runs"}
+
+// loose are those without, and why.
+var loose = map[string]string{
+	"mails.user_id":          "a farewell outlives the account",
+	"kpi_rows.run_id":        "runs are forgotten before the numbers they fetched",
+	"kpi_runs.credential_id": "what a run was started with may be gone; it is looked up among the user's own",
+}
+
 // appendOnly are the tables that nobody but the owner may change rows of.
 var appendOnly = []string{"audit", "audit_logs"}
 
@@ -214,6 +224,13 @@ func foreignKeyProblems(t testing.TB, conn *pgx.Conn, b table) []string {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	for column, parent := range references {
+		if loose[b.Name+"."+column] == "" && !slices.Contains(appendOnly, b.Name) && scalar[bool](t, conn, `SELECT EXISTS (SELECT FROM pg_attribute a
+			WHERE a.attrelid = $1 AND a.attname = $2 AND NOT a.attisdropped AND NOT EXISTS (SELECT FROM pg_constraint k
+				WHERE k.conrelid = a.attrelid AND k.contype = 'f' AND k.confrelid = $3::regclass AND a.attnum = ANY (k.conkey)))`, b.oid, column, parent) {
+			found = append(found, fmt.Sprintf("%s: %s has no foreign key to %s", b.Name, column, parent))
+		}
+	}
 	return found
 }
 
@@ -300,6 +317,8 @@ func TestCatalogueSeesMistakes(t *testing.T) {
 		{"no index", `DROP INDEX users_app_idx, users_app_created_idx; ALTER TABLE users DROP CONSTRAINT users_app_id_id_key CASCADE`, "users: no index starts with app_id"},
 		{"a plain foreign key", `ALTER TABLE service_configs DROP CONSTRAINT service_configs_user_id_service_credential_id_fkey,
 			ADD FOREIGN KEY (credential_id) REFERENCES credentials (id)`, "service_configs: foreign key service_configs_credential_id_fkey to credentials lacks the tenant"},
+		{"no foreign key", `ALTER TABLE webhook_deliveries DROP CONSTRAINT webhook_deliveries_user_id_webhook_id_fkey`, "webhook_deliveries: webhook_id has no foreign key to webhooks"},
+		{"no foreign key to the user", `ALTER TABLE kpi_rows DROP CONSTRAINT kpi_rows_user_id_fkey`, "kpi_rows: user_id has no foreign key to users"},
 		{"crossed columns", `ALTER TABLE kpi_runs ADD other bigint, ADD UNIQUE (other, user_id);
 			ALTER TABLE sheet_mappings ADD FOREIGN KEY (id, user_id) REFERENCES kpi_runs (user_id, other)`, "sheet_mappings: foreign key"},
 		{"a foreign key of an audit", `ALTER TABLE audit_logs ADD FOREIGN KEY (user_id) REFERENCES users (user_no)`, "audit_logs: has foreign key"},

@@ -2,9 +2,11 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // createRoles makes the roles of the design where they are missing. turkey_owner owns the tables; turkey_app is every
@@ -111,7 +113,11 @@ func (m *migrator) grantRole(ctx context.Context, role, member string) error {
 	if skip {
 		return nil
 	}
-	if _, err := m.conn.Exec(ctx, sql); err != nil {
+	_, err = m.conn.Exec(ctx, sql)
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == "23505" || pe.Code == "XX000") {
+		_, err = m.conn.Exec(ctx, sql) // the migration of another database was faster: now it is a grant that stands already
+	}
+	if err != nil {
 		return fmt.Errorf("grant %s to %s: %w", role, member, err)
 	}
 	return nil

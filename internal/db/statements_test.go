@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -13,20 +14,16 @@ import (
 	"turkey/internal/db/dbtest"
 )
 
-// TestEveryStatementPrepares lets PostgreSQL itself judge every generated statement: sqlc's own parser knows less about
-// types than the server does.
-func TestEveryStatementPrepares(t *testing.T) {
-	t.Parallel()
-	conn, err := pgx.Connect(t.Context(), dbtest.URL(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(t.Context()) })
+// statement is one of sqlc's, by the package that it was generated into.
+type statement struct{ in, name, sql string }
+
+// statements reads all that were generated.
+func statements(t testing.TB) (all []statement) {
+	t.Helper()
 	files, err := filepath.Glob("../*/*db/*.sql.go")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("generated code not found: %v %v", files, err)
 	}
-	n := 0
 	for _, name := range files {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
 		if err != nil {
@@ -43,14 +40,42 @@ func TestEveryStatementPrepares(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := conn.Prepare(t.Context(), "", sql); err != nil {
-					t.Errorf("%s: %s: %v", name, v.Names[0], err)
-				}
-				n++
+				all = append(all, statement{filepath.Base(filepath.Dir(name)), v.Names[0].Name, sql})
 			}
 		}
 	}
-	if n < 50 {
-		t.Errorf("only %d statements found", n)
+	if len(all) < 50 {
+		t.Fatalf("only %d statements found", len(all))
+	}
+	return all
+}
+
+// TestEveryStatementPrepares lets PostgreSQL itself judge every generated statement: sqlc's own parser knows less about
+// types than the server does.
+func TestEveryStatementPrepares(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), dbtest.URL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(t.Context()) })
+	for _, s := range statements(t) {
+		if _, err := conn.Prepare(t.Context(), "", s.sql); err != nil {
+			t.Errorf("%s: %s: %v", s.in, s.name, err)
+		}
+	}
+}
+
+// TestEveryStatementNamesItsTenant: policies are the second wall. A statement that forgets the first still finds nothing of
+// others, so no other test sees it.
+func TestEveryStatementNamesItsTenant(t *testing.T) {
+	t.Parallel()
+	for _, s := range statements(t) {
+		if strings.HasSuffix(s.name, "System") || !strings.Contains(s.sql, "FROM ") && !strings.Contains(s.sql, "INSERT ") && !strings.Contains(s.sql, "UPDATE ") {
+			continue
+		}
+		if !strings.Contains(s.sql, "current_user_no()") && !strings.Contains(s.sql, "app_id") {
+			t.Errorf("%s: %s: names no tenant", s.in, s.name)
+		}
 	}
 }

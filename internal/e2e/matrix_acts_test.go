@@ -13,6 +13,14 @@ type act struct {
 
 const newContent = `{"type":"service_account","private_key":"-----BEGIN PRIVATE KEY-----\nfresh","client_email":"{fresh}@example.com","project_id":"p"}`
 
+// awaited is a run of a service of the owner's, whose answer is what it wrote. Each has a tab that no other run writes to.
+func awaited(service, tab string) string {
+	return `{"credentialId":{credential` + service + `},"options":{"spreadsheetId":"{spreadsheet}","sheetName":"` + tab + `"}}`
+}
+
+// tabs are those of the spreadsheet that all runs write to.
+var tabs = []string{"planted-tab", "planted-1", "planted-2", "planted-3", "planted-4", "planted-5"}
+
 // acts are the requests of each operation that takes an access token, by its id in the OpenAPI document. An operation may
 // have several.
 var acts = map[string][]act{
@@ -42,6 +50,31 @@ var acts = map[string][]act{
 	"readTab":            {{args: "spreadsheet", query: "?credential_id={credential}&sheetName=planted-tab", want: 200, other: 404}},
 	"getJob":             {{args: "run", want: 200, other: 404, shows: true}},
 	"syncService":        {{args: "ga4", body: `{}`, want: 200, other: 404}},
+
+	"syncAll":              {{body: `{}`, want: 200}},
+	"syncMetaNow":          {{body: awaited("meta", "planted-1"), want: 200, other: 404, shows: true}},
+	"syncGA4Now":           {{body: awaited("ga4", "planted-2"), want: 200, other: 404, shows: true}},
+	"syncGA4Yesterday":     {{body: awaited("ga4", "planted-3"), want: 200, other: 404, shows: true}},
+	"syncShopifyNow":       {{body: awaited("shopify", "planted-4"), want: 200, other: 404, shows: true}},
+	"syncShopifyYesterday": {{body: awaited("shopify", "planted-5"), want: 200, other: 404, shows: true}},
+	"createRun":            {{body: `{"service":"ga4"}`, want: 201, other: 404}},
+	"listRuns":             {{want: 200, shows: true}},
+	"getRun":               {{args: "run", want: 200, other: 404, shows: true}},
+	"cancelRun":            {{args: "waiting", want: 200, other: 404}},
+	"retryRun":             {{args: "run", want: 200, other: 404}},
+	"undoRun":              {{args: "run", want: 409, other: 404}},
+	"watchRun":             {{args: "run", want: 200, other: 404, shows: true}},
+
+	"listFigures":        {{query: "?service=ga4&from=2026-01-01&to=2026-01-02", want: 200, shows: true}},
+	"listSchedules":      {{want: 200}},
+	"setSchedule":        {{args: "ga4", body: `{"cron":"0 3 * * *","enabled":true,"timezone":"Europe/Berlin"}`, want: 200}},
+	"previewSchedule":    {{args: "ga4", query: "?cron=0+3+*+*+*", want: 200}},
+	"runSchedule":        {{args: "ga4", want: 200, other: 404}},
+	"listActivity":       {{want: 200, shows: true}, {query: "?service=google_sheets&status=success&offset=1", want: 200, shows: true}},
+	"queueStats":         {{want: 200}},
+	"userStatus":         {{want: 200, shows: true}},
+	"completeOnboarding": {{want: 200}},
+	"resetOnboarding":    {{want: 200}},
 
 	"getNotifications":  {{want: 200}},
 	"setNotifications":  {{body: `{"email":false}`, want: 200}},

@@ -13,14 +13,19 @@ import (
 	"turkey/internal/auth"
 )
 
-// planted begins every word that a tenant's rows are marked with. Who is not of the tenant sees none.
-const planted = "planted-"
+// planted begins every word that a tenant's rows are marked with, and figure is in its figures. Who is not of the tenant
+// sees neither.
+const (
+	planted = "planted-"
+	figure  = "4711471147"
+)
 
 // deployment is one server with the people whom no operation ends.
 type deployment struct {
 	*replica
+	root        *world // which looks through the log in the end
 	fresh       *atomic.Int64
-	key         object // a service account that Google knows
+	sources     map[string]object // a credential that works, by service
 	spreadsheet string
 	digest      string // the statement of tenant.rows
 	forger      *forger
@@ -36,18 +41,25 @@ type deployment struct {
 func deploy(t testing.TB) *deployment {
 	t.Helper()
 	fake, at := fakes(t)
-	d := &deployment{replica: setup(t, at), fresh: new(atomic.Int64)}
+	d := &deployment{replica: setup(t, at, func(s *settings) { s.runs = true }), fresh: new(atomic.Int64)}
+	d.root = d.world
 	s := d.replica
-	d.key = fake.account(s)
-	d.spreadsheet = fake.console(t, "POST", "/_sandbox/spreadsheets", object{"title": "planted-spreadsheet", "tabs": []string{"planted-tab"},
-		"shareWith": d.key["client_email"]})["spreadsheetId"].(string)
+	key := fake.account(s)
+	made := func(path string, in object) object { return fake.console(t, "POST", "/_sandbox/"+path, in) }
+	d.spreadsheet = made("spreadsheets", object{"title": "planted-spreadsheet", "tabs": tabs,
+		"shareWith": key["client_email"]})["spreadsheetId"].(string)
+	property := made("properties", object{"shareWith": key["client_email"]})["propertyId"]
+	d.sources = map[string]object{"google_sheets": key, "ga4": changed(key, "property_id", property), "meta": made("ad-accounts", object{}), "shopify": made("shops", object{})}
+	for _, service := range []string{"meta", "shopify"} {
+		s.secret(d.sources[service]["access_token"].(string))
+	}
 	d.digest = d.rowsStatement()
 
 	operator := s.user("default-app", "role = 'admin'")
 	d.operator, d.refresh = operator.access, operator.refresh
-	key, _, err := s.auth.CreateAdminKey(auth.AsOperator(t.Context(), "test", false), "matrix")
+	operators, _, err := s.auth.CreateAdminKey(auth.AsOperator(t.Context(), "test", false), "matrix")
 	must(t, err)
-	d.adminKey = s.secret(key)
+	d.adminKey = s.secret(operators)
 	d.forger = newForger(t, s, d.operator)
 	d.elsewhere = d.person("elsewhere", "role = 'admin'")
 
@@ -119,22 +131,26 @@ func (d *deployment) tenant(t testing.TB, a act) *tenant {
 	}
 	of.things["deleted"] = credential("google_sheets", pasted(1))
 	s.call("DELETE", "/api/credentials/"+of.things["deleted"], o.access, nil).want(t, 200, "")
-	credential("ga4", pasted(2))
+	for _, service := range []string{"ga4", "meta", "shopify"} {
+		of.things["credential"+service] = credential(service, d.sources[service])
+	}
 	of.things["credential"] = credential("google_sheets", pasted(3))
-	s.call("PUT", "/api/credentials/"+of.things["credential"], o.access, object{"credentialJson": d.key}).want(t, 200, "")
+	s.call("PUT", "/api/credentials/"+of.things["credential"], o.access, object{"credentialJson": d.sources["google_sheets"]}).want(t, 200, "")
+	s.exec(`UPDATE credentials SET verified = true WHERE user_id = $1`, no)
 	webhook := s.call("POST", "/api/webhooks", o.access, object{"url": "http://127.0.0.1:1/" + mark}).want(t, 201, "")
 	of.things["webhook"] = webhook.text("id")
-	d.replica.secret(strings.TrimPrefix(webhook.text("secret"), "whsec_"))
+	d.root.secret(strings.TrimPrefix(webhook.text("secret"), "whsec_"))
 
 	made := func(name, sql string, args ...any) { of.things[name] = one[string](s.world, sql, args...) }
 	made("delivery", `INSERT INTO webhook_deliveries (id, user_id, webhook_id, event, payload, status)
 		VALUES (gen_random_uuid(), $1, $2, 'run.failed', jsonb_build_object('name', $3::text), 'failed') RETURNING id::text`, no, of.things["webhook"], mark)
 	made("identity", `INSERT INTO user_identities (app_id, issuer, subject, user_id) VALUES ($1, 'https://issuer.example', $2, $3) RETURNING id::text`, app, mark, id)
 	made("run", `INSERT INTO kpi_runs (id, user_id, service, status, enqueued, error, spreadsheet_id) VALUES (gen_random_uuid(), $1, 'ga4', 'failed', true, $2::text, $2) RETURNING id::text`, no, mark)
+	made("waiting", `INSERT INTO kpi_runs (id, user_id, service, status, run_at) VALUES (gen_random_uuid(), $1, 'ga4', 'delayed', now() + interval '1 day') RETURNING id::text`, no)
 	made("queued", `INSERT INTO river.river_job (kind, args, max_attempts, state, scheduled_at) VALUES ('mail', '{"mail":"00000000-0000-4000-8000-000000000001"}', 3, 'scheduled', now() + interval '1 day') RETURNING id::text`)
 	made("empty", `INSERT INTO apps (id) VALUES ($1) RETURNING id`, d.word())
 	s.exec(`INSERT INTO sheet_mappings (user_id, service, spreadsheet_id, sheet_name) VALUES ($1, 'ga4', $2, $3)`, no, d.spreadsheet, mark)
-	s.exec(`INSERT INTO kpi_rows (user_id, service, day, id, metrics, run_id) VALUES ($1, 'ga4', '2026-01-01', gen_random_uuid(), '{}', gen_random_uuid())`, no)
+	s.exec(`INSERT INTO kpi_rows (user_id, service, day, id, metrics, run_id) VALUES ($1, 'ga4', '2026-01-01', gen_random_uuid(), '{"sessions": `+figure+`}', gen_random_uuid())`, no)
 	s.exec(`INSERT INTO notification_settings (user_id) VALUES ($1)`, no)
 	if strings.Contains(a.args, "kid") {
 		k, err := s.auth.RotateKeys(auth.AsOperator(t.Context(), "test", false), true)
@@ -222,7 +238,7 @@ func (o operation) ofApp() bool {
 
 var (
 	parameter = regexp.MustCompile(`\{[^}]*\}`)
-	thing     = regexp.MustCompile(`\{[a-z]+\}`)
+	thing     = regexp.MustCompile(`\{[a-z0-9_]+\}`)
 )
 
 // address is the path of an act on a tenant's things.

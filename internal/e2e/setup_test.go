@@ -59,6 +59,7 @@ type settings struct {
 
 	providers connector.Config // where the providers are; zero: the real ones, which no test may call
 	checks    bool             // credentials are checked without being asked
+	runs      bool             // the pipeline works off its runs
 }
 
 type option func(*settings)
@@ -195,11 +196,17 @@ func (w *world) start(set settings) *replica {
 	credentials.Mount(srv.API(), s.auth.Recognised(srv.API()))
 	notices.SealWith(credentials)
 	notices.Mount(srv.API(), s.auth.Recognised(srv.API()))
-	pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: w.now, Credentials: credentials, Connectors: connectors, Zone: "UTC", MaxAttempts: 1, Queue: jobs})
+	pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: w.now, Credentials: credentials, Connectors: connectors, Zone: "UTC", MaxAttempts: 1, Queue: jobs,
+		Schedules: kpi.Schedules{On: true, Cron: "0 2 * * *"}, OperatorApp: ac.DefaultApp, Notifier: notices})
 	pipeline.Mount(srv.API(), s.auth.Recognised(srv.API()))
 	s.auth.AddExporter("notifications", notices.Export)
 	s.auth.AddExporter("credentials", credentials.Export)
 	s.auth.AddExporter("pipeline", pipeline.Export)
+	stopRuns := func() {}
+	if set.runs {
+		pipeline.Start(context.WithoutCancel(t.Context()))
+		stopRuns = pipeline.Stop
+	}
 	must(t, jobs.Open())
 	must(t, jobs.Start(context.WithoutCancel(t.Context())))
 	limits.Start()
@@ -225,6 +232,7 @@ func (w *world) start(set settings) *replica {
 		s.http.CloseIdleConnections()
 		cancel()
 		running.Wait()
+		stopRuns()
 		grace, stop := context.WithTimeout(context.Background(), patience)
 		defer stop()
 		if err := jobs.Stop(grace); err != nil && !w.broken.Load() {

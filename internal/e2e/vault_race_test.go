@@ -29,8 +29,11 @@ func TestParallelSavesOfOneContentStoreItOnce(t *testing.T) {
 			a.want(t, 409, "DUPLICATE_CREDENTIAL")
 		}
 	}
-	if live, trails := s.count(`SELECT count(*) FROM credentials`), s.count(`SELECT count(*) FROM audit_logs WHERE action = 'credential_saved'`); live != 1 || trails != 1 {
+	if live, trails := s.count(`SELECT count(*) FROM credentials`), s.count(`SELECT count(*) FROM audit_logs WHERE action = 'credential_saved' AND status = 'success'`); live != 1 || trails != 1 {
 		t.Errorf("%d credentials, %d in the audit", live, trails)
+	}
+	if refused := s.count(`SELECT count(*) FROM audit_logs WHERE action = 'credential_saved' AND status = 'failure' AND error_message = 'This credential already exists'`); refused != 19 {
+		t.Errorf("%d refusals in the audit", refused)
 	}
 	// What a duplicate is, a replaced content may be: only live ones count, and each user has their own.
 	h.save("ga4", "Another service", pasted(1)).want(t, 201, "")

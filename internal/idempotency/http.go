@@ -45,7 +45,7 @@ func (s *Service) Once(api huma.API) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		target := ctx.URL()
-		r := newRequest(user.ID, key, ctx.Method(), target.EscapedPath()+"?"+target.RawQuery, body)
+		r := s.newRequest(user.ID, key, ctx.Method(), target.EscapedPath()+"?"+target.RawQuery, body)
 		claim, before, err := s.begin(ctx.Context(), r)
 		switch {
 		case err != nil:

@@ -27,4 +27,5 @@ DELETE FROM idempotency_keys WHERE user_id = current_user_no() AND key = sqlc.ar
 
 -- name: PurgeSystem :execrows
 DELETE FROM idempotency_keys i WHERE (i.user_id, i.key) IN (
-    SELECT o.user_id, o.key FROM idempotency_keys o WHERE o.created_at < now() - interval '24 hours' LIMIT sqlc.arg(batch)::int);
+    SELECT o.user_id, o.key FROM idempotency_keys o WHERE o.created_at < now() - interval '24 hours' LIMIT sqlc.arg(batch)::int)
+    AND i.created_at < now() - interval '24 hours'; -- one that is claimed anew at this moment stays

@@ -3,6 +3,7 @@ package idempotency
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -46,6 +47,7 @@ type Service struct {
 	log   *slog.Logger
 	q     *idempotencydb.Queries
 	boxes []*seal.Box // the first seals, all open
+	macs  [][]byte    // keys of the hashes of requests, likewise
 }
 
 // New makes a Service.
@@ -59,7 +61,11 @@ func New(cfg Config) (*Service, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.boxes = append(s.boxes, box)
+		mac, err := seal.Key(secret, "idempotency-request")
+		if err != nil {
+			return nil, err
+		}
+		s.boxes, s.macs = append(s.boxes, box), append(s.macs, mac)
 	}
 	if len(s.boxes) == 0 {
 		return nil, errors.New("idempotency: a secret is needed (JWT_SECRET)")
@@ -80,16 +86,26 @@ type request struct {
 	user uuid.UUID
 	key  string
 	hash []byte
+	// former is the hash under the secret before the present one, nil where there is none.
+	former []byte
 }
 
-// newRequest puts the length before each part, so no two requests read alike.
-func newRequest(user uuid.UUID, key, method, target string, body []byte) request {
-	h := sha256.New()
-	for _, part := range [][]byte{[]byte(method), []byte(target), body} {
-		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
-		h.Write(part)
+// newRequest hashes a request under a server key: bodies hold passwords, and a bare hash could be guessed at from a dump. It
+// puts the length before each part, so no two requests read alike.
+func (s *Service) newRequest(user uuid.UUID, key, method, target string, body []byte) request {
+	hash := func(mac []byte) []byte {
+		h := hmac.New(sha256.New, mac)
+		for _, part := range [][]byte{[]byte(method), []byte(target), body} {
+			h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+			h.Write(part)
+		}
+		return h.Sum(nil)
 	}
-	return request{user: user, key: key, hash: h.Sum(nil)}
+	r := request{user: user, key: key, hash: hash(s.macs[0])}
+	if len(s.macs) > 1 {
+		r.former = hash(s.macs[1])
+	}
+	return r
 }
 
 // place is what a sealed answer is bound to.
@@ -131,9 +147,10 @@ func (s *Service) begin(ctx context.Context, r request) (claim uuid.UUID, known 
 			return claim, nil, err
 		case row.Claim == claim:
 			return claim, nil, nil
-		case !bytes.Equal(row.RequestHash, r.hash):
+		case !bytes.Equal(row.RequestHash, r.hash) && !(r.former != nil && bytes.Equal(row.RequestHash, r.former)):
 			return claim, nil, errConflict
 		case row.Status != nil:
+			r.hash = row.RequestHash
 			if known, ok := s.open(r, row.Answer); ok {
 				known.Status = int(*row.Status)
 				return claim, known, nil

@@ -93,13 +93,12 @@ func (c Cron) possible() bool {
 func (f field) item(text string) (set uint64, err error) {
 	span, stepText, stepped := strings.Cut(text, "/")
 	low, high, ranged := strings.Cut(span, "-")
-	from, to, last := f.min, f.max, f.max
+	last := f.max
 	if f.name == "weekday" {
 		last = 6 // 7 is 0 again
 	}
-	if span == "*" {
-		to = last
-	} else {
+	from, to := f.min, last
+	if span != "*" {
 		if from, err = f.value(low); err != nil {
 			return 0, err
 		}

@@ -136,8 +136,8 @@ func (a *attempt) resume() *time.Time {
 	}
 	var before Result
 	if json.Unmarshal(a.run.Result, &before) == nil { // without it the counts alone are missing
-		a.result.From, a.result.Updated, a.result.Appended = before.From, before.Updated, before.Appended
-		a.result.Skipped, a.result.Overwritten = before.Skipped, before.Overwritten
+		before.SpreadsheetID, before.SheetName, before.Error = a.result.SpreadsheetID, a.result.SheetName, ""
+		a.result = before
 	}
 	return a.run.DoneDay
 }
@@ -286,4 +286,3 @@ func yesterday(now time.Time, zone string) time.Time {
 	y, m, d := now.In(loc).Date()
 	return time.Date(y, m, d-1, 0, 0, 0, 0, time.UTC)
 }
-

@@ -42,6 +42,8 @@ func (s *Service) Mount(api huma.API, bearer func(huma.Context, func(huma.Contex
 	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/sheets", "listTabs", "Sheets", "Tabs of a spreadsheet", "In the order of the spreadsheet."), s.handleTabs)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/values", "readTab", "Sheets", "Values of a tab", "The whole tab, as formatted text."), s.handleValues)
 	s.mountSchedules(api, op)
+	s.mountActivity(api, op)
+	s.mountFigures(api, op)
 }
 
 type mappingBody struct {

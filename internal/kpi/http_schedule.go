@@ -1,6 +1,7 @@
 package kpi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -211,7 +212,7 @@ func (s *Service) handleRunSchedule(ctx context.Context, in *servicePath) (*data
 }
 
 type previewInput struct {
-	servicePath
+	Service  string `path:"service" example:"ga4"`
 	Cron     string `query:"cron" example:"0 2 * * *"`
 	Timezone string `query:"timezone" example:"Europe/Berlin"`
 }
@@ -231,22 +232,14 @@ func (s *Service) handlePreview(ctx context.Context, in *previewInput) (*dataOut
 	if _, ok := s.connectors.Source(in.Service); !ok {
 		return nil, invalidService(in.Service)
 	}
-	text, zone := in.Cron, in.Timezone
-	if text == "" || zone == "" {
-		stored, err := s.q.GetSchedule(ctx, s.db.In(db.User(user.ID)), in.Service)
-		if errors.Is(err, pgx.ErrNoRows) {
-			stored, err = kpidb.GetScheduleRow{CronExpression: s.schedules.Cron, Timezone: s.zone}, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if text == "" {
-			text = stored.CronExpression
-		}
-		if zone == "" {
-			zone = stored.Timezone
-		}
+	stored, err := s.q.GetSchedule(ctx, s.db.In(db.User(user.ID)), in.Service)
+	if errors.Is(err, pgx.ErrNoRows) {
+		stored, err = kpidb.GetScheduleRow{CronExpression: s.schedules.Cron, Timezone: s.zone}, nil
 	}
+	if err != nil {
+		return nil, err
+	}
+	text, zone := cmp.Or(in.Cron, stored.CronExpression), cmp.Or(in.Timezone, stored.Timezone)
 	c, err := newScheduled(text, zone)
 	if err != nil {
 		return nil, err

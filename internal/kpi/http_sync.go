@@ -234,4 +234,3 @@ func (s *Service) handleJob(ctx context.Context, in *struct {
 	}
 	return out, nil
 }
-

@@ -150,7 +150,7 @@ func (s *Service) reviveLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(reviveEvery/2 + rand.N(reviveEvery)): // replicas do not keep in step
+		case <-time.After(reviveEvery/2 + rand.N(reviveEvery)): //nolint:gosec // only so that replicas do not keep in step
 		}
 	}
 }

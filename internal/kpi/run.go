@@ -332,14 +332,14 @@ const (
 // that failed together from coming again together.
 func backoff(f *failure, attempt int) time.Duration {
 	if f.after > 0 {
-		return f.after + rand.N(f.after/5+1)
+		return f.after + rand.N(f.after/5+1) //nolint:gosec // spreads load, keeps no secret
 	}
 	pause := firstPause
 	if f.reason == string(connector.Limited) {
 		pause = limitedPause
 	}
 	pause = min(pause<<min(max(attempt-1, 0), 16), longestPause)
-	return pause + rand.N(pause/2)
+	return pause + rand.N(pause/2) //nolint:gosec // as above
 }
 
 // provider words a connector's error as the failure of an attempt; credential is the one it was asked with.

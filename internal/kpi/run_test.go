@@ -38,6 +38,13 @@ func setup(t *testing.T, err error) runs {
 	s := New(Config{DB: d, Log: log, Now: time.Now, Credentials: unreadable{err}, Connectors: connector.New(connector.Config{}), Zone: "UTC",
 		MaxAttempts: 3, Queue: queue.New(d, log, 1)})
 	r := runs{Service: s, t: t, user: uuid.New()}
+	r.person()
+	return r
+}
+
+// person makes the user, with credentials 1 (google_sheets) and 2 (ga4).
+func (r runs) person() {
+	r.t.Helper()
 	r.system(`INSERT INTO apps (id) VALUES ('a') ON CONFLICT DO NOTHING`)
 	r.system(`INSERT INTO users (id, app_id, email, password_hash) VALUES ($1, 'a', 'ada@example.com', 'x')`, r.user)
 	for i, service := range []string{"google_sheets", "ga4"} {
@@ -46,7 +53,6 @@ func setup(t *testing.T, err error) runs {
 		r.system(`INSERT INTO service_configs (user_id, service, credential_id) SELECT user_no, $1, $2 FROM users WHERE id = $3`, service, i+1, r.user)
 	}
 	r.system(`INSERT INTO sheet_mappings (user_id, service, spreadsheet_id, sheet_name) SELECT user_no, 'ga4', 's', 't' FROM users WHERE id = $1`, r.user)
-	return r
 }
 
 func (r runs) system(sql string, args ...any) {

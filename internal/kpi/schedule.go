@@ -47,7 +47,7 @@ func (s *Service) scheduleLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(fireEvery/2 + rand.N(fireEvery)): // replicas do not keep in step
+		case <-time.After(fireEvery/2 + rand.N(fireEvery)): //nolint:gosec // G404: replicas do not keep in step
 		}
 	}
 }

@@ -232,7 +232,7 @@ func (i *kpiImport) take(ctx context.Context, p kpiPerson) error {
 
 func (i *kpiImport) person(ctx context.Context, tx pgx.Tx, t *tally, p kpiPerson) error {
 	id, no, err := i.user(ctx, tx, t, p.kpiUser)
-	if err != nil {
+	if err != nil || no == 0 {
 		return err
 	}
 	moved, err := i.credentials(ctx, tx, t, id, no, p)
@@ -245,10 +245,10 @@ func (i *kpiImport) person(ctx context.Context, tx pgx.Tx, t *tally, p kpiPerson
 	if err := i.mappings(ctx, tx, t, no, p.mappings); err != nil {
 		return err
 	}
-	return i.events(ctx, tx, t, p.ID, no)
+	return i.events(ctx, tx, t, p.kpiUser, no)
 }
 
-// user finds the person by Clerk's name for them, or makes one.
+// user finds the person by Clerk's name for them, or makes one. no 0: it was erased here, and nothing of it comes back.
 func (i *kpiImport) user(ctx context.Context, tx pgx.Tx, t *tally, u kpiUser) (id uuid.UUID, no int64, err error) {
 	found, err := i.q.PersonSystem(ctx, tx, legacydb.PersonSystemParams{AppID: oidc.ClerkApp, Issuers: []string{cmp.Or(i.Issuer, oidc.ClerkIssuer), oidc.ClerkIssuer}, Subject: u.ClerkID})
 	if err == nil {
@@ -256,6 +256,10 @@ func (i *kpiImport) user(ctx context.Context, tx pgx.Tx, t *tally, u kpiUser) (i
 		return found.ID, found.UserNo, nil
 	}
 	if !errors.Is(err, pgx.ErrNoRows) {
+		return id, 0, err
+	}
+	if erased, err := i.q.WasImportedSystem(ctx, tx, userKind, u.ClerkID); err != nil || erased {
+		t.skipped("users", strconv.FormatInt(u.ID, 10), wasErased)
 		return id, 0, err
 	}
 	if id, err = uuid.NewV7(); err != nil {
@@ -271,7 +275,12 @@ func (i *kpiImport) user(ctx context.Context, tx pgx.Tx, t *tally, u kpiUser) (i
 	if err != nil {
 		return id, 0, err
 	}
-	if err := i.q.RaiseUserNumberSystem(ctx, tx); err != nil {
+	if !i.DryRun { // numbers are given out whatever becomes of a transaction
+		if err := i.q.RaiseUserNumberSystem(ctx, tx); err != nil {
+			return id, 0, err
+		}
+	}
+	if err := i.q.MapSystem(ctx, tx, legacydb.MapSystemParams{Source: i.src.name, Kind: userKind, SourceID: u.ClerkID, TargetID: id.String()}); err != nil {
 		return id, 0, err
 	}
 	t.imported("users")
@@ -399,16 +408,13 @@ func (i *kpiImport) mappings(ctx context.Context, tx pgx.Tx, t *tally, no int64,
 }
 
 // events takes over a user's log after the last row of an earlier run.
-func (i *kpiImport) events(ctx context.Context, tx pgx.Tx, t *tally, user, no int64) error {
-	name := strconv.FormatInt(user, 10)
-	rows, err := i.q.MappedSystem(ctx, tx, legacydb.MappedSystemParams{Source: i.src.name, Kind: "audit_logs", Ids: []string{name}})
+func (i *kpiImport) events(ctx context.Context, tx pgx.Tx, t *tally, u kpiUser, no int64) error {
+	after, err := i.q.LoggedSystem(ctx, tx, u.ClerkID)
 	if err != nil {
 		return err
 	}
-	var after int64
-	if len(rows) > 0 {
-		after, _ = strconv.ParseInt(rows[0].TargetID, 10, 64) // written below
-		known, err := read[struct{ N int }](ctx, i.src, `SELECT count(*) FROM public.audit_logs WHERE $1::text IS NOT NULL AND user_id = $2 AND id <= $3`, user, after)
+	if after > 0 {
+		known, err := read[struct{ N int }](ctx, i.src, `SELECT count(*) FROM public.audit_logs WHERE $1::text IS NOT NULL AND user_id = $2 AND id <= $3`, u.ID, after)
 		if err != nil {
 			return err
 		}
@@ -417,7 +423,7 @@ func (i *kpiImport) events(ctx context.Context, tx pgx.Tx, t *tally, user, no in
 	last := after
 	for {
 		events, err := read[kpiEvent](ctx, i.src, `SELECT id, user_id, action, service, status, error_message, metadata, coalesce(created_at AT TIME ZONE $1::text, now())
-			FROM public.audit_logs WHERE user_id = $2 AND id > $3 ORDER BY id LIMIT $4`, user, last, auditAtOnce)
+			FROM public.audit_logs WHERE user_id = $2 AND id > $3 ORDER BY id LIMIT $4`, u.ID, last, auditAtOnce)
 		if err != nil {
 			return err
 		}
@@ -438,7 +444,7 @@ func (i *kpiImport) events(ctx context.Context, tx pgx.Tx, t *tally, user, no in
 	if last == after {
 		return nil
 	}
-	return i.q.MapSystem(ctx, tx, legacydb.MapSystemParams{Source: i.src.name, Kind: "audit_logs", SourceID: name, TargetID: strconv.FormatInt(last, 10)})
+	return i.q.MapSystem(ctx, tx, legacydb.MapSystemParams{Source: i.src.name, Kind: "audit_logs", SourceID: u.ClerkID, TargetID: strconv.FormatInt(last, 10)})
 }
 
 // leftovers names what has no place here.

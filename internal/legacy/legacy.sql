@@ -74,6 +74,14 @@ SELECT setval('users_user_no_seq', greatest((SELECT max(u.user_no) FROM users u)
 -- name: MappedSystem :many
 SELECT source_id, target_id FROM import_map WHERE source = sqlc.arg(source) AND kind = sqlc.arg(kind) AND source_id = ANY (sqlc.arg(ids)::text[]);
 
+-- name: LoggedSystem :one
+-- How far a user's log was taken over, whichever copy of the source it came from.
+SELECT coalesce(max(m.target_id::bigint), 0)::bigint FROM import_map m WHERE m.kind = 'audit_logs' AND m.source_id = sqlc.arg(clerk_id);
+
+-- name: WasImportedSystem :one
+-- An earlier import brought it here. Users are told by their lasting name alone, whichever copy of the source it was.
+SELECT EXISTS (SELECT FROM import_map m WHERE m.kind = sqlc.arg(kind) AND m.source_id = sqlc.arg(source_id));
+
 -- name: MapSystem :exec
 INSERT INTO import_map (source, kind, source_id, target_id) VALUES (sqlc.arg(source), sqlc.arg(kind), sqlc.arg(source_id), sqlc.arg(target_id))
 ON CONFLICT (source, kind, source_id) DO UPDATE SET target_id = excluded.target_id, imported_at = now();

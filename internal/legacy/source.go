@@ -105,10 +105,15 @@ func (s *source) columns(ctx context.Context, table string) ([]string, error) {
 	return pgx.CollectRows(rows, pgx.RowTo[string])
 }
 
-// identify names the source by its first user: the same however it is reached and wherever it is restored.
+// identify names the source by its first user, by what never changes of one: the same however the source is reached and
+// wherever it is restored.
 func (s *source) identify(ctx context.Context) error {
+	who := "u.id::text"
+	if s.gen == kpiETL {
+		who = "u.clerk_id"
+	}
 	var first string
-	err := s.tx.QueryRow(ctx, `SELECT coalesce((SELECT u.id::text || u.email || u.created_at::text FROM public.users u ORDER BY u.created_at, u.id LIMIT 1), '')`).Scan(&first)
+	err := s.tx.QueryRow(ctx, `SELECT coalesce((SELECT `+who+` FROM public.users u ORDER BY u.id LIMIT 1), '')`).Scan(&first)
 	if err != nil {
 		return err
 	}

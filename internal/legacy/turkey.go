@@ -40,6 +40,12 @@ var appID = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
 // usersAtOnce bounds what of the source is held in memory.
 const usersAtOnce = 500
 
+// userKind names users in import_map: who was brought here once and is gone was erased here, and stays so.
+const (
+	userKind  = "user"
+	wasErased = "it was imported before and deleted here"
+)
+
 // errDry ends a transaction of a dry run.
 var errDry = errors.New("dry run")
 
@@ -276,9 +282,19 @@ func (i *turkeyImport) user(ctx context.Context, tx pgx.Tx, t *tally, u turkeyUs
 	if err != nil {
 		return err
 	}
-	if known {
+	erased := false
+	if !known {
+		if erased, err = i.q.WasImportedSystem(ctx, tx, userKind, id); err != nil {
+			return err
+		}
+	}
+	switch {
+	case erased:
+		u.blocked = wasErased
+		return i.user(ctx, tx, t, u, sessions, revoked)
+	case known:
 		t.known("users")
-	} else {
+	default:
 		if err := i.q.AppSystem(ctx, tx, u.App); err != nil {
 			return err
 		}
@@ -290,6 +306,9 @@ func (i *turkeyImport) user(ctx context.Context, tx pgx.Tx, t *tally, u turkeyUs
 		if n == 0 {
 			u.blocked = "another user has this address, or this id, here"
 			return i.user(ctx, tx, t, u, sessions, revoked)
+		}
+		if err := i.q.MapSystem(ctx, tx, legacydb.MapSystemParams{Source: i.src.name, Kind: userKind, SourceID: id, TargetID: id}); err != nil {
+			return err
 		}
 		t.imported("users")
 	}

@@ -47,18 +47,24 @@ WITH a AS (
 SELECT a.id FROM a;
 
 -- name: CreateWebhook :one
--- No row: the user has as many as there may be. The audit names the host alone: an address may be as good as a password.
-WITH w AS (
+-- full: the user has as many as there may be. No row: the user's keys were replaced since the secret was sealed. The audit
+-- names the host alone: an address may be as good as a password.
+WITH k AS (
+    SELECT x.user_id, x.key_id FROM vault_keys x WHERE x.user_id = current_user_no() FOR SHARE
+), w AS (
     INSERT INTO webhooks (id, user_id, url, secret, events)
-    SELECT sqlc.arg(id), current_user_no(), sqlc.arg(url), sqlc.arg(secret), sqlc.narg(events)::text[]
-    WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < sqlc.arg(most)::int
+    SELECT sqlc.arg(id), current_user_no(), sqlc.arg(url), sqlc.arg(secret)::text, sqlc.narg(events)::text[]
+    WHERE NOT EXISTS (SELECT FROM k WHERE k.key_id <> sealed_by(sqlc.arg(secret)::text))
+        AND (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < sqlc.arg(most)::int
     RETURNING webhooks.id, webhooks.user_id, webhooks.created_at
 ), a AS (
     INSERT INTO audit_logs (user_id, action, status, metadata)
     SELECT w.user_id, 'webhook_created', 'success',
         sqlc.arg(metadata)::jsonb || jsonb_build_object('webhookId', w.id) FROM w
 )
-SELECT w.created_at FROM w;
+SELECT w.created_at, false AS full FROM w
+UNION ALL
+SELECT now(), true WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) >= sqlc.arg(most)::int;
 
 -- name: ListWebhooks :many
 SELECT id, url, events, created_at FROM webhooks WHERE user_id = current_user_no() ORDER BY created_at DESC, id DESC;

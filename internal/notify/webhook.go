@@ -60,24 +60,33 @@ func (s *Service) create(ctx context.Context, user uuid.UUID, url string, events
 	secret := make([]byte, secretBytes)
 	defer clear(secret)
 	rand.Read(secret) // never fails, it ends the program
-	sealed, err := s.sealer.SealFor(ctx, user, secretPurpose, id.String(), secret)
-	if err != nil {
-		return webhook{}, err
-	}
 	w := webhook{id: id, secret: secretPrefix + base64.StdEncoding.EncodeToString(secret)}
-	err = s.cfg.DB.Tx(ctx, db.User(user), func(tx pgx.Tx) error {
-		if err := s.q.Serialise(ctx, tx); err != nil {
+	for range sealTries {
+		sealed, err := s.sealer.SealFor(ctx, user, secretPurpose, id.String(), secret)
+		if err != nil {
+			return webhook{}, err
+		}
+		err = s.cfg.DB.Tx(ctx, db.User(user), func(tx pgx.Tx) error {
+			if err := s.q.Serialise(ctx, tx); err != nil {
+				return err
+			}
+			row, err := s.q.CreateWebhook(ctx, tx, notifydb.CreateWebhookParams{ID: id, Url: url, Secret: sealed, Events: events, Most: maxWebhooks,
+				Metadata: audit.Meta(ctx, map[string]any{"host": host})})
+			if err == nil && row.Full {
+				return errTooMany
+			}
+			w.createdAt = row.CreatedAt
 			return err
+		})
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return w, err
 		}
-		w.createdAt, err = s.q.CreateWebhook(ctx, tx, notifydb.CreateWebhookParams{ID: id, Url: url, Secret: sealed, Events: events, Most: maxWebhooks,
-			Metadata: audit.Meta(ctx, map[string]any{"host": host})})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return errTooMany
-		}
-		return err
-	})
-	return w, err
+	}
+	return webhook{}, fault.New(fault.Unavailable, "SERVICE_ERROR", "The keys of this account are being replaced. Please try again shortly.")
 }
+
+// sealTries bounds how often a secret is sealed anew because the user's keys were replaced meanwhile.
+const sealTries = 3
 
 func (s *Service) remove(ctx context.Context, user, id uuid.UUID) error {
 	_, err := s.q.DeleteWebhook(ctx, s.scope(user), id, audit.Meta(ctx, nil))

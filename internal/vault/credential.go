@@ -34,6 +34,7 @@ const (
 const (
 	restorable  = 90 * 24 * time.Hour // a deleted credential, and a replaced content
 	maxVersions = 20                  // replaced contents of a credential
+	maxDeleted  = 100                 // restorable credentials per user and service; the oldest go first
 	attempts    = 8
 )
 
@@ -227,6 +228,22 @@ func storing(err error) error {
 		why = "the keys of this account cannot be opened"
 	}
 	return fault.New(fault.Internal, "SERVICE_ERROR", "Failed to save credential: "+why).Because(err)
+}
+
+// refused writes down a write that was refused for what was sent (contract §10). What is no credential of the user's, and an
+// outage, leave no trace there.
+func (s *Service) refused(ctx context.Context, user uuid.UUID, action, service string, facts map[string]any, why error) {
+	f, ok := fault.From(why)
+	if !ok || f.Kind != fault.Invalid && f.Kind != fault.Conflict {
+		return
+	}
+	row := vaultdb.RecordRefusedParams{Action: action, ErrorMessage: f.Message, Metadata: audit.Meta(ctx, facts)}
+	if _, known := s.connectors.Service(service); known {
+		row.Service = &service
+	}
+	if err := s.q.RecordRefused(ctx, s.db.In(db.User(user)), row); err != nil {
+		s.log.WarnContext(ctx, "a refused write is not in the audit", "action", action, "error", err)
+	}
 }
 
 // explainShell helps with the one mistake everybody makes who pastes the guide's curl line as printed.

@@ -52,13 +52,18 @@ FROM credentials c WHERE c.user_id = current_user_no()
 ORDER BY c.created_at DESC, c.id DESC;
 
 -- name: DeleteCredential :one
--- The sealed row stays, restorable, until it is purged.
+-- The sealed row stays, restorable, until it is purged, or the user has deleted so many of the service since.
 WITH c AS (
     UPDATE credentials x SET deleted_at = now(), updated_at = now()
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.deleted_at IS NULL
     RETURNING x.id, x.user_id, x.service, x.name
 ), s AS (
     DELETE FROM service_configs d WHERE (d.user_id, d.credential_id) IN (SELECT c.user_id, c.id FROM c)
+), o AS (
+    DELETE FROM credentials x USING (
+        SELECT y.user_id, y.id FROM credentials y JOIN c ON c.user_id = y.user_id AND c.service = y.service
+        WHERE y.deleted_at IS NOT NULL ORDER BY y.deleted_at DESC, y.id DESC OFFSET sqlc.arg(max_deleted)::int - 1) old
+    WHERE x.user_id = old.user_id AND x.id = old.id
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
     SELECT c.user_id, 'credential_deleted', c.service, 'success',
@@ -81,6 +86,8 @@ WITH k AS MATERIALIZED (
         health_message = NULL, health_at = now(), failures = 0, next_check_at = now()
     FROM n WHERE x.user_id = n.user_id AND x.id = n.id AND x.deleted_at IS NOT NULL AND n.live < sqlc.arg(max_live)::int
     RETURNING x.id, x.user_id, x.service, x.name
+), s AS ( -- enabled at the moment of the deletion, which did not see it
+    DELETE FROM service_configs d WHERE (d.user_id, d.credential_id) IN (SELECT c.user_id, c.id FROM c)
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
     SELECT c.user_id, 'credential_restored', c.service, 'success',
@@ -108,3 +115,8 @@ FROM c;
 WITH d AS (DELETE FROM credentials WHERE deleted_at < now() - sqlc.arg(kept)::interval AND id IN (SELECT c.id FROM credentials c
     WHERE c.deleted_at < now() - sqlc.arg(kept)::interval ORDER BY c.deleted_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
 SELECT count(*) FROM d;
+
+-- name: RecordRefused :exec
+-- A write that was refused.
+INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
+VALUES (current_user_no(), sqlc.arg(action), sqlc.narg(service), 'failure', sqlc.arg(error_message)::text, sqlc.arg(metadata)::jsonb);

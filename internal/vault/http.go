@@ -94,6 +94,7 @@ func (s *Service) handleSave(ctx context.Context, in *struct{ Body saveBody }) (
 	}
 	r, err := s.save(ctx, user.ID, in.Body.Service, name, in.Body.CredentialJSON.raw)
 	if err != nil {
+		s.refused(ctx, user.ID, "credential_saved", in.Body.Service, nil, err)
 		return nil, err
 	}
 	out := &saveOutput{}
@@ -221,7 +222,7 @@ func (s *Service) handleDelete(ctx context.Context, in *CredentialPath) (*doneOu
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.q.DeleteCredential(ctx, s.db.In(db.User(user.ID)), id, audit.Meta(ctx, nil))
+	_, err = s.q.DeleteCredential(ctx, s.db.In(db.User(user.ID)), vaultdb.DeleteCredentialParams{ID: id, MaxDeleted: maxDeleted, Metadata: audit.Meta(ctx, nil)})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, errNotFound
 	}

@@ -75,7 +75,11 @@ func (s *Service) handleUpdate(ctx context.Context, in *updateInput) (*updateOut
 	if e.name == nil && len(e.raw) == 0 {
 		return nil, fault.New(fault.Invalid, "MISSING_FIELDS", "Missing required fields: credentialJson or credentialName")
 	}
-	return updated(s.update(ctx, user.ID, id, e))
+	out, err := updated(s.update(ctx, user.ID, id, e))
+	if err != nil {
+		s.refused(ctx, user.ID, "credential_updated", "", map[string]any{"credentialId": id}, err)
+	}
+	return out, err
 }
 
 func (s *Service) handleRestore(ctx context.Context, in *CredentialPath) (*struct{ Body Credential }, error) {

@@ -72,21 +72,22 @@ func (s *Service) sealImported(ctx context.Context, tx pgx.Tx, user uuid.UUID, s
 	if err != nil {
 		return err
 	}
-	row.EncryptedData, row.Type, row.Preview, row.Host, row.ExpiresAt = &sealed, content.Type, content.Preview, &content.Host, content.ExpiresAt
+	row.EncryptedData, row.Type, row.Preview, row.Host, row.ExpiresAt = &sealed, content.Type, content.Preview, optional(content.Host), content.ExpiresAt
 	if content.Type != connector.TypeOAuth {
 		row.Verified, row.VerifiedAt = c.Verified, c.VerifiedAt
 	}
 	return nil
 }
 
-// within is of for a transaction that may have made the user: nothing is remembered, for it may be undone.
+// within is of for a transaction that may have made the user: nothing is remembered, for it may be undone, and nobody
+// replaces the keys until it is over.
 func (k *keystore) within(ctx context.Context, tx pgx.Tx, user uuid.UUID) (userKeys, error) {
-	row, err := k.q.UserKeys(ctx, tx)
+	row, err := k.q.HoldUserKeys(ctx, tx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		if err := k.create(ctx, tx, user, k.roots.active()); err != nil {
 			return userKeys{}, err
 		}
-		row, err = k.q.UserKeys(ctx, tx)
+		row, err = k.q.HoldUserKeys(ctx, tx)
 	}
 	if err != nil {
 		return userKeys{}, err

@@ -4,6 +4,10 @@
 -- name: ActForSystem :exec
 SELECT set_config('app.current_user_id', sqlc.arg(user_no)::bigint::text, true);
 
+-- name: HoldUserKeys :one
+-- Nobody replaces them before the transaction is over.
+SELECT root_id, keyset, index_key FROM vault_keys WHERE user_id = current_user_no() FOR SHARE;
+
 -- name: ImportCredentialSystem :one
 -- Equal content is taken over once: new is false then, and id is of the one that is here.
 WITH c AS (

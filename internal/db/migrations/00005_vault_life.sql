@@ -61,7 +61,14 @@ CREATE FUNCTION hold_active_root(root text) RETURNS boolean
 REVOKE EXECUTE ON FUNCTION hold_active_root(text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hold_active_root(text) TO turkey_app, turkey_system;
 
--- key_id of a sealed text: Tink's ciphertext begins with 01 and four bytes that name the key.
+-- The key that a sealed text is under: Tink's ciphertext begins with 01 and four bytes that name it.
+-- +goose StatementBegin
+CREATE FUNCTION sealed_by(sealed text) RETURNS bigint
+    LANGUAGE sql IMMUTABLE SET search_path = ''
+    AS $$ SELECT CASE WHEN sealed ~ '^v1\.[A-Za-z0-9_-]{8}'
+        THEN ('x' || substr(encode(decode(translate(substr(sealed, 4, 8), '-_', '+/'), 'base64'), 'hex'), 3, 8))::bit(32)::bigint END $$;
+-- +goose StatementEnd
+
 ALTER TABLE credentials
     ADD COLUMN host           varchar(255), -- where uses of it go
     ADD COLUMN content_at     timestamptz,  -- when its content replaced another; NULL: it is the first
@@ -77,6 +84,7 @@ ALTER TABLE credentials
     ADD COLUMN alerted_days   smallint,     -- the last notice given before expires_at: 14, 7 or 1
     ADD COLUMN told_broken    boolean     NOT NULL DEFAULT false, -- notice was given that it broke, and none yet that it works again
     ADD UNIQUE (user_id, id);
+UPDATE credentials SET host = CASE service WHEN 'google_sheets' THEN 'sheets.googleapis.com' WHEN 'ga4' THEN 'analyticsdata.googleapis.com' END;
 CREATE INDEX credentials_next_check_idx ON credentials (next_check_at) WHERE deleted_at IS NULL;
 
 -- Contents that were replaced. version is the one that the sealed text is bound to.
@@ -188,6 +196,7 @@ CREATE TABLE import_map (
     imported_at timestamptz  NOT NULL DEFAULT now(),
     PRIMARY KEY (source, kind, source_id)
 );
+CREATE INDEX import_map_source_idx ON import_map (kind, source_id);
 
 ALTER TABLE user_identities ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE credential_versions ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
@@ -252,6 +261,7 @@ CREATE FUNCTION queue_notice(notice text, facts jsonb, most integer) RETURNS uui
         INSERT INTO public.mails (app_id, user_id, kind, recipient, data)
         SELECT u.app_id, u.id, notice, u.email, facts FROM public.users u
         WHERE u.user_no = public.current_user_no() AND u.status = 'active' AND u.email !~* '[@.](clerk\.internal|invalid)$'
+            AND (u.email_verified OR EXISTS (SELECT FROM public.user_identities i WHERE i.app_id = u.app_id AND i.user_id = u.id))
             AND (SELECT count(*) FROM public.mails m WHERE m.app_id = u.app_id AND m.user_id = u.id AND m.kind = notice
                 AND m.created_at > now() - interval '1 hour') < most
         RETURNING id INTO written;
@@ -263,9 +273,18 @@ GRANT EXECUTE ON FUNCTION queue_notice(text, jsonb, integer) TO turkey_app;
 GRANT UPDATE ON SEQUENCE users_user_no_seq TO turkey_system; -- an import brings numbers with it
 
 -- +goose Down
+-- The key of a key service is nowhere else, and an older program knows no keyring.
+-- +goose StatementBegin
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM vault_roots WHERE source <> 'salt' AND retired_at IS NULL) THEN
+        RAISE EXCEPTION 'a root key of a keyring or key service is in use: rotate the vault to ENCRYPTION_KEY_SALT first, or stay';
+    END IF;
+END $$;
+-- +goose StatementEnd
 REVOKE UPDATE ON SEQUENCE users_user_no_seq FROM turkey_system;
 DROP FUNCTION queue_notice(text, jsonb, integer);
 DROP FUNCTION live_credentials(text);
+DROP FUNCTION sealed_by(text);
 DROP TABLE import_map, idempotency_keys, webhook_deliveries, webhooks, notification_settings, credential_tokens, credential_versions, user_identities;
 DROP INDEX audit_logs_credential_idx, credentials_next_check_idx, vault_keys_root_idx, users_app_created_idx;
 ALTER TABLE credentials DROP CONSTRAINT credentials_user_id_id_key, DROP COLUMN host, DROP COLUMN content_at, DROP COLUMN key_id, DROP COLUMN health, DROP COLUMN health_reason,

@@ -91,6 +91,7 @@ func (q *Queries) Keep(ctx context.Context, db DBTX, arg KeepParams) error {
 const purgeSystem = `-- name: PurgeSystem :execrows
 DELETE FROM idempotency_keys i WHERE (i.user_id, i.key) IN (
     SELECT o.user_id, o.key FROM idempotency_keys o WHERE o.created_at < now() - interval '24 hours' LIMIT $1::int)
+    AND i.created_at < now() - interval '24 hours'
 `
 
 func (q *Queries) PurgeSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {

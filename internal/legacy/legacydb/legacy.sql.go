@@ -303,6 +303,18 @@ func (q *Queries) ImportUserSystem(ctx context.Context, db DBTX, arg ImportUserS
 	return result.RowsAffected(), nil
 }
 
+const loggedSystem = `-- name: LoggedSystem :one
+SELECT coalesce(max(m.target_id::bigint), 0)::bigint FROM import_map m WHERE m.kind = 'audit_logs' AND m.source_id = $1
+`
+
+// How far a user's log was taken over, whichever copy of the source it came from.
+func (q *Queries) LoggedSystem(ctx context.Context, db DBTX, clerkID string) (int64, error) {
+	row := db.QueryRow(ctx, loggedSystem, clerkID)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const mapSystem = `-- name: MapSystem :exec
 INSERT INTO import_map (source, kind, source_id, target_id) VALUES ($1, $2, $3, $4)
 ON CONFLICT (source, kind, source_id) DO UPDATE SET target_id = excluded.target_id, imported_at = now()
@@ -393,4 +405,16 @@ SELECT setval('users_user_no_seq', greatest((SELECT max(u.user_no) FROM users u)
 func (q *Queries) RaiseUserNumberSystem(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, raiseUserNumberSystem)
 	return err
+}
+
+const wasImportedSystem = `-- name: WasImportedSystem :one
+SELECT EXISTS (SELECT FROM import_map m WHERE m.kind = $1 AND m.source_id = $2)
+`
+
+// An earlier import brought it here. Users are told by their lasting name alone, whichever copy of the source it was.
+func (q *Queries) WasImportedSystem(ctx context.Context, db DBTX, kind string, sourceID string) (bool, error) {
+	row := db.QueryRow(ctx, wasImportedSystem, kind, sourceID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }

@@ -65,17 +65,22 @@ func (q *Queries) Announce(ctx context.Context, db DBTX, arg AnnounceParams) (An
 }
 
 const createWebhook = `-- name: CreateWebhook :one
-WITH w AS (
+WITH k AS (
+    SELECT x.user_id, x.key_id FROM vault_keys x WHERE x.user_id = current_user_no() FOR SHARE
+), w AS (
     INSERT INTO webhooks (id, user_id, url, secret, events)
-    SELECT $1, current_user_no(), $2, $3, $4::text[]
-    WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < $5::int
+    SELECT $1, current_user_no(), $2, $3::text, $4::text[]
+    WHERE NOT EXISTS (SELECT FROM k WHERE k.key_id <> sealed_by($3::text))
+        AND (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < $5::int
     RETURNING webhooks.id, webhooks.user_id, webhooks.created_at
 ), a AS (
     INSERT INTO audit_logs (user_id, action, status, metadata)
     SELECT w.user_id, 'webhook_created', 'success',
         $6::jsonb || jsonb_build_object('webhookId', w.id) FROM w
 )
-SELECT w.created_at FROM w
+SELECT w.created_at, false AS full FROM w
+UNION ALL
+SELECT now(), true WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) >= $5::int
 `
 
 type CreateWebhookParams struct {
@@ -87,8 +92,14 @@ type CreateWebhookParams struct {
 	Metadata json.RawMessage
 }
 
-// No row: the user has as many as there may be. The audit names the host alone: an address may be as good as a password.
-func (q *Queries) CreateWebhook(ctx context.Context, db DBTX, arg CreateWebhookParams) (time.Time, error) {
+type CreateWebhookRow struct {
+	CreatedAt time.Time
+	Full      bool
+}
+
+// full: the user has as many as there may be. No row: the user's keys were replaced since the secret was sealed. The audit
+// names the host alone: an address may be as good as a password.
+func (q *Queries) CreateWebhook(ctx context.Context, db DBTX, arg CreateWebhookParams) (CreateWebhookRow, error) {
 	row := db.QueryRow(ctx, createWebhook,
 		arg.ID,
 		arg.Url,
@@ -97,9 +108,9 @@ func (q *Queries) CreateWebhook(ctx context.Context, db DBTX, arg CreateWebhookP
 		arg.Most,
 		arg.Metadata,
 	)
-	var created_at time.Time
-	err := row.Scan(&created_at)
-	return created_at, err
+	var i CreateWebhookRow
+	err := row.Scan(&i.CreatedAt, &i.Full)
+	return i, err
 }
 
 const deleteWebhook = `-- name: DeleteWebhook :one

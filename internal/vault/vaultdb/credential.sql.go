@@ -20,17 +20,28 @@ WITH c AS (
     RETURNING x.id, x.user_id, x.service, x.name
 ), s AS (
     DELETE FROM service_configs d WHERE (d.user_id, d.credential_id) IN (SELECT c.user_id, c.id FROM c)
+), o AS (
+    DELETE FROM credentials x USING (
+        SELECT y.user_id, y.id FROM credentials y JOIN c ON c.user_id = y.user_id AND c.service = y.service
+        WHERE y.deleted_at IS NOT NULL ORDER BY y.deleted_at DESC, y.id DESC OFFSET $2::int - 1) old
+    WHERE x.user_id = old.user_id AND x.id = old.id
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
     SELECT c.user_id, 'credential_deleted', c.service, 'success',
-        $2::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
+        $3::jsonb || jsonb_build_object('credentialId', c.id, 'name', c.name) FROM c
 )
 SELECT c.id FROM c
 `
 
-// The sealed row stays, restorable, until it is purged.
-func (q *Queries) DeleteCredential(ctx context.Context, db DBTX, iD int64, metadata json.RawMessage) (int64, error) {
-	row := db.QueryRow(ctx, deleteCredential, iD, metadata)
+type DeleteCredentialParams struct {
+	ID         int64
+	MaxDeleted int32
+	Metadata   json.RawMessage
+}
+
+// The sealed row stays, restorable, until it is purged, or the user has deleted so many of the service since.
+func (q *Queries) DeleteCredential(ctx context.Context, db DBTX, arg DeleteCredentialParams) (int64, error) {
+	row := db.QueryRow(ctx, deleteCredential, arg.ID, arg.MaxDeleted, arg.Metadata)
 	var id int64
 	err := row.Scan(&id)
 	return id, err
@@ -243,6 +254,29 @@ func (q *Queries) PurgeCredentialsSystem(ctx context.Context, db DBTX, kept time
 	return count, err
 }
 
+const recordRefused = `-- name: RecordRefused :exec
+INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata)
+VALUES (current_user_no(), $1, $2, 'failure', $3::text, $4::jsonb)
+`
+
+type RecordRefusedParams struct {
+	Action       string
+	Service      *string
+	ErrorMessage string
+	Metadata     json.RawMessage
+}
+
+// A write that was refused.
+func (q *Queries) RecordRefused(ctx context.Context, db DBTX, arg RecordRefusedParams) error {
+	_, err := db.Exec(ctx, recordRefused,
+		arg.Action,
+		arg.Service,
+		arg.ErrorMessage,
+		arg.Metadata,
+	)
+	return err
+}
+
 const restoreCredential = `-- name: RestoreCredential :one
 WITH k AS MATERIALIZED (
     SELECT v.user_id FROM vault_keys v WHERE v.user_id = current_user_no() FOR UPDATE
@@ -256,6 +290,8 @@ WITH k AS MATERIALIZED (
         health_message = NULL, health_at = now(), failures = 0, next_check_at = now()
     FROM n WHERE x.user_id = n.user_id AND x.id = n.id AND x.deleted_at IS NOT NULL AND n.live < $3::int
     RETURNING x.id, x.user_id, x.service, x.name
+), s AS ( -- enabled at the moment of the deletion, which did not see it
+    DELETE FROM service_configs d WHERE (d.user_id, d.credential_id) IN (SELECT c.user_id, c.id FROM c)
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
     SELECT c.user_id, 'credential_restored', c.service, 'success',

@@ -24,6 +24,24 @@ func (q *Queries) ActForSystem(ctx context.Context, db DBTX, userNo int64) error
 	return err
 }
 
+const holdUserKeys = `-- name: HoldUserKeys :one
+SELECT root_id, keyset, index_key FROM vault_keys WHERE user_id = current_user_no() FOR SHARE
+`
+
+type HoldUserKeysRow struct {
+	RootID   string
+	Keyset   []byte
+	IndexKey []byte
+}
+
+// Nobody replaces them before the transaction is over.
+func (q *Queries) HoldUserKeys(ctx context.Context, db DBTX) (HoldUserKeysRow, error) {
+	row := db.QueryRow(ctx, holdUserKeys)
+	var i HoldUserKeysRow
+	err := row.Scan(&i.RootID, &i.Keyset, &i.IndexKey)
+	return i, err
+}
+
 const importCredentialSystem = `-- name: ImportCredentialSystem :one
 WITH c AS (
     INSERT INTO credentials (uid, user_id, service, name, type, encrypted_data, preview, fingerprint, host, expires_at, verified, verified_at,
