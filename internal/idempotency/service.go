@@ -147,7 +147,7 @@ func (s *Service) begin(ctx context.Context, r request) (claim uuid.UUID, known 
 			return claim, nil, err
 		case row.Claim == claim:
 			return claim, nil, nil
-		case !bytes.Equal(row.RequestHash, r.hash) && !(r.former != nil && bytes.Equal(row.RequestHash, r.former)):
+		case !bytes.Equal(row.RequestHash, r.hash) && (r.former == nil || !bytes.Equal(row.RequestHash, r.former)):
 			return claim, nil, errConflict
 		case row.Status != nil:
 			r.hash = row.RequestHash

@@ -1,12 +1,13 @@
 -- Statements of runs. All run in a user scope unless the name says System.
--- RESTORED 2026-11-22 12:0x: this file was deleted by mistake at 11:58:09 and rebuilt from the compiled package of 11:57:25. The SQL and
--- the parameter names are those; the comments of single statements and their order are lost. Put them back and remove this note.
+-- A run is worked by whoever holds its claim; a statement that names a claim which is not the present one does nothing.
 
 -- name: BeatRun :one
+-- A sign of life. No row: the run was cancelled, or given to another worker.
 UPDATE kpi_runs SET beat_at = now() WHERE user_id = current_user_no() AND id = sqlc.arg(id) AND status = 'active' AND claim = sqlc.arg(claim)::uuid
 RETURNING id;
 
 -- name: CancelRun :one
+-- A worker notices at its next sign of life. No row: there is no such run, or it has ended.
 WITH r AS (
     UPDATE kpi_runs x SET status = 'cancelled', finished_at = now(), claim = NULL
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status IN ('waiting', 'delayed', 'active')
@@ -18,10 +19,12 @@ WITH r AS (
 SELECT r.id FROM r;
 
 -- name: CloseRunSystem :exec
+-- Ends a run whose user may not act any more: no scope of the user can.
 UPDATE kpi_runs SET status = 'failed', error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text, finished_at = now(), claim = NULL
 WHERE id = sqlc.arg(id) AND status IN ('waiting', 'delayed', 'active');
 
 -- name: CompleteRun :one
+-- recovered: the service had been failing, and its user hears that it works again.
 WITH r AS (
     UPDATE kpi_runs x SET status = 'completed', progress = 100, result = sqlc.arg(result), finished_at = now(), error = NULL, error_reason = NULL, claim = NULL
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status = 'active' AND x.claim = sqlc.arg(claim)::uuid
@@ -37,6 +40,8 @@ WITH r AS (
 SELECT r.id, EXISTS (SELECT FROM f) AS recovered FROM r;
 
 -- name: CreateAwaitedRun :one
+-- A run that a request waits for, on one given credential, whether or not the service is enabled. No row: no such credential;
+-- another service than asked for: nothing was written.
 WITH c AS (
     SELECT x.user_id, x.id, x.service FROM credentials x
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(credential_id)::bigint AND x.deleted_at IS NULL
@@ -52,6 +57,7 @@ WITH c AS (
 SELECT c.service FROM c;
 
 -- name: CreateRun :one
+-- No row: the service is not enabled.
 WITH s AS (
     SELECT x.user_id, x.service, c.source_timezone FROM service_configs x
     JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
@@ -68,6 +74,7 @@ WITH s AS (
 SELECT s.user_id, coalesce(s.source_timezone, '')::text AS source_timezone FROM s;
 
 -- name: CreateRuns :many
+-- One run for each enabled service, half a minute apart.
 WITH s AS (
     SELECT x.user_id, x.service, c.source_timezone, gen_random_uuid() AS id, row_number() OVER (ORDER BY x.service) - 1 AS place
     FROM service_configs x JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
@@ -84,6 +91,7 @@ WITH s AS (
 SELECT s.id, s.service, coalesce(s.source_timezone, '')::text AS source_timezone FROM s ORDER BY s.place;
 
 -- name: DueRunsSystem :many
+-- What may go to the workers: per user and service one run at a time, the earliest first.
 SELECT r.id, u.id AS user_uuid FROM kpi_runs r JOIN users u ON u.user_no = r.user_id
 WHERE NOT r.enqueued AND r.status IN ('waiting', 'delayed') AND r.run_at <= now()
     AND NOT EXISTS (SELECT FROM kpi_runs o WHERE o.user_id = r.user_id AND o.service = r.service AND o.enqueued
@@ -95,6 +103,8 @@ LIMIT sqlc.arg(batch)::int
 FOR UPDATE OF r SKIP LOCKED;
 
 -- name: FailRun :one
+-- Final, or to come again. free: the attempt does not count, because it never came to anything of its own. first: the first
+-- final failure of an incident, of which the user is told.
 WITH r AS (
     UPDATE kpi_runs x SET attempt = x.attempt - CASE WHEN sqlc.arg(free)::boolean THEN 1 ELSE 0 END, status = sqlc.arg(status)::text,
         error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text, run_at = now() + sqlc.arg(after)::interval,
@@ -120,6 +130,7 @@ SELECT r.id, r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.dry_run
 FROM kpi_runs r WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(id);
 
 -- name: KeepRows :many
+-- Stores what a source said, one row per day; a day that is known keeps its id. No row: the claim is gone.
 WITH p AS (
     UPDATE kpi_runs r SET progress = sqlc.arg(progress)::smallint, beat_at = now()
     WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.status = 'active' AND r.claim = sqlc.arg(claim)::uuid
@@ -134,6 +145,7 @@ ON CONFLICT (user_id, service, day) DO UPDATE
 RETURNING k.day, k.id, k.written, coalesce(k.written_to, '')::text AS written_to;
 
 -- name: ListRuns :many
+-- Newest first; without the differences of a dry run, which may be long.
 SELECT r.id, r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.dry_run, r.spreadsheet_id, r.sheet_name, r.status, r.progress, r.attempt,
     (r.result - 'diff')::jsonb AS result, r.error, r.error_reason, r.created_at, r.started_at, r.finished_at, r.run_at,
     (SELECT u.undone_at FROM kpi_undo u WHERE u.user_id = r.user_id AND u.run_id = r.id) AS undone_at
@@ -145,9 +157,11 @@ WHERE r.user_id = current_user_no()
 ORDER BY r.created_at DESC, r.id DESC LIMIT sqlc.arg(most)::int;
 
 -- name: MarkEnqueuedSystem :exec
+-- In the transaction that hands them to the queue.
 UPDATE kpi_runs SET enqueued = true WHERE id = ANY (sqlc.arg(ids)::uuid[]);
 
 -- name: MarkUndone :exec
+-- The days of an undone load count as never written.
 WITH u AS (
     UPDATE kpi_undo x SET undone_at = now() WHERE x.user_id = current_user_no() AND x.run_id = sqlc.arg(run_id)::uuid
     RETURNING x.user_id, x.run_id
@@ -159,6 +173,8 @@ INSERT INTO audit_logs (user_id, action, service, status, metadata)
 SELECT u.user_id, 'workflow_undone', sqlc.arg(service)::text, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', u.run_id) FROM u;
 
 -- name: NoteLoad :one
+-- After a load: what was written for which day, where the tab is by now, what the source says of itself, and how far the run
+-- has come. A tab that was renamed keeps its mapping.
 WITH w AS (
     UPDATE kpi_rows k SET written = n.written, written_to = sqlc.arg(written_to)::text
     FROM jsonb_to_recordset(sqlc.arg(rows)::jsonb) AS n (day date, written jsonb)
@@ -179,10 +195,12 @@ WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.stat
 RETURNING r.id;
 
 -- name: PauseCredential :exec
+-- The provider limits calls with it; later runs wait as long.
 UPDATE credentials SET limited_until = greatest(limited_until, now() + sqlc.arg(pause)::interval)
 WHERE user_id = current_user_no() AND id = sqlc.arg(id);
 
 -- name: PurgeRunsSystem :execrows
+-- Completed runs stay a day, a hundred of a user; others a week, fifty of a user (contract §8.2).
 DELETE FROM kpi_runs WHERE id IN (
     SELECT o.id FROM (
         SELECT r.id, r.finished_at, r.status = 'completed' AS good,
@@ -194,6 +212,7 @@ DELETE FROM kpi_runs WHERE id IN (
     LIMIT sqlc.arg(batch)::int);
 
 -- name: RetryRun :one
+-- A run that failed or was cancelled begins again where it was; after an undo from its first day.
 WITH u AS (
     DELETE FROM kpi_undo d WHERE d.user_id = current_user_no() AND d.run_id = sqlc.arg(id)::uuid AND d.undone_at IS NOT NULL
         AND EXISTS (SELECT FROM kpi_runs f WHERE f.user_id = d.user_id AND f.id = d.run_id AND f.status IN ('failed', 'cancelled'))
@@ -210,6 +229,7 @@ WITH u AS (
 SELECT r.id FROM r;
 
 -- name: ReviveRunsSystem :execrows
+-- Runs whose worker gave no sign of life, and runs that the queue lost.
 WITH a AS (
     SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < now() - sqlc.arg(silent)::interval
     LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
@@ -221,10 +241,12 @@ UPDATE kpi_runs SET status = 'delayed', enqueued = false, claim = NULL, run_at =
 WHERE kpi_runs.id IN (SELECT a.id FROM a UNION ALL SELECT q.id FROM q);
 
 -- name: RowIDs :many
+-- What is known of days, for a dry run, which stores nothing.
 SELECT day, id, written, coalesce(written_to, '')::text AS written_to FROM kpi_rows
 WHERE user_id = current_user_no() AND service = sqlc.arg(service)::text AND day BETWEEN sqlc.arg(first)::date AND sqlc.arg(last)::date;
 
 -- name: RunBindings :one
+-- What a run works with: the source's credential, the Google credential, the tab, and how long a provider wants to be left alone.
 WITH src AS (
     SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM credentials c
     WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce(sqlc.narg(credential_id)::bigint,
@@ -245,6 +267,7 @@ FROM (SELECT 1) AS one LEFT JOIN src ON true LEFT JOIN dst ON true
 LEFT JOIN sheet_mappings m ON m.user_id = current_user_no() AND m.service = sqlc.arg(service)::text;
 
 -- name: SaveUndo :one
+-- What a load is about to replace, stored before it writes.
 INSERT INTO kpi_undo AS u (user_id, run_id, spreadsheet_id, sheet_id, cells)
 SELECT r.user_id, r.id, sqlc.arg(spreadsheet_id)::text, sqlc.arg(sheet_id)::bigint, sqlc.arg(cells)::jsonb FROM kpi_runs r
 WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.status = 'active' AND r.claim = sqlc.arg(claim)::uuid
@@ -253,11 +276,13 @@ ON CONFLICT (user_id, run_id) DO UPDATE
 RETURNING u.run_id;
 
 -- name: SourceOf :one
+-- The zone of an enabled source. No row: it is not enabled.
 SELECT coalesce(c.source_timezone, '')::text AS source_timezone FROM service_configs x
 JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
 WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.enabled;
 
 -- name: StartRun :one
+-- Takes the claim. No row: it has ended, or another worker is alive on it.
 UPDATE kpi_runs r SET status = 'active', attempt = r.attempt + 1, started_at = coalesce(r.started_at, now()), error = NULL,
     claim = gen_random_uuid(), beat_at = now()
 WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(id)
@@ -269,6 +294,7 @@ RETURNING r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, 
 SELECT spreadsheet_id, sheet_id, cells FROM kpi_undo WHERE user_id = current_user_no() AND run_id = sqlc.arg(run_id);
 
 -- name: UndoableRun :one
+-- What an undo needs; newer: a later load wrote to the tab.
 SELECT r.service, r.status, u.spreadsheet_id, u.sheet_id, u.cells, u.undone_at,
     EXISTS (SELECT FROM kpi_undo o WHERE o.user_id = u.user_id AND o.spreadsheet_id = u.spreadsheet_id AND o.sheet_id = u.sheet_id
         AND o.loaded_at > u.loaded_at) AS newer
@@ -276,5 +302,6 @@ FROM kpi_runs r LEFT JOIN kpi_undo u ON u.user_id = r.user_id AND u.run_id = r.i
 WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(id);
 
 -- name: YieldRun :exec
+-- Gives the run back when the process is told to stop; the attempt does not count.
 UPDATE kpi_runs SET status = 'delayed', attempt = greatest(attempt - 1, 0), claim = NULL, run_at = now()
 WHERE user_id = current_user_no() AND id = sqlc.arg(id) AND status = 'active' AND claim = sqlc.arg(claim)::uuid;

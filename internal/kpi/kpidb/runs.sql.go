@@ -20,8 +20,8 @@ RETURNING id
 `
 
 // Statements of runs. All run in a user scope unless the name says System.
-// RESTORED 2026-11-22 12:0x: this file was deleted by mistake at 11:58:09 and rebuilt from the compiled package of 11:57:25. The SQL and
-// the parameter names are those; the comments of single statements and their order are lost. Put them back and remove this note.
+// A run is worked by whoever holds its claim; a statement that names a claim which is not the present one does nothing.
+// A sign of life. No row: the run was cancelled, or given to another worker.
 func (q *Queries) BeatRun(ctx context.Context, db DBTX, iD uuid.UUID, claim uuid.UUID) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, beatRun, iD, claim)
 	var id uuid.UUID
@@ -41,6 +41,7 @@ WITH r AS (
 SELECT r.id FROM r
 `
 
+// A worker notices at its next sign of life. No row: there is no such run, or it has ended.
 func (q *Queries) CancelRun(ctx context.Context, db DBTX, iD uuid.UUID, metadata json.RawMessage) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, cancelRun, iD, metadata)
 	var id uuid.UUID
@@ -59,6 +60,7 @@ type CloseRunSystemParams struct {
 	ID     uuid.UUID
 }
 
+// Ends a run whose user may not act any more: no scope of the user can.
 func (q *Queries) CloseRunSystem(ctx context.Context, db DBTX, arg CloseRunSystemParams) error {
 	_, err := db.Exec(ctx, closeRunSystem, arg.Error, arg.Reason, arg.ID)
 	return err
@@ -92,6 +94,7 @@ type CompleteRunRow struct {
 	Recovered bool
 }
 
+// recovered: the service had been failing, and its user hears that it works again.
 func (q *Queries) CompleteRun(ctx context.Context, db DBTX, arg CompleteRunParams) (CompleteRunRow, error) {
 	row := db.QueryRow(ctx, completeRun,
 		arg.Result,
@@ -130,6 +133,8 @@ type CreateAwaitedRunParams struct {
 	Metadata      json.RawMessage
 }
 
+// A run that a request waits for, on one given credential, whether or not the service is enabled. No row: no such credential;
+// another service than asked for: nothing was written.
 func (q *Queries) CreateAwaitedRun(ctx context.Context, db DBTX, arg CreateAwaitedRunParams) (string, error) {
 	row := db.QueryRow(ctx, createAwaitedRun,
 		arg.CredentialID,
@@ -179,6 +184,7 @@ type CreateRunRow struct {
 	SourceTimezone string
 }
 
+// No row: the service is not enabled.
 func (q *Queries) CreateRun(ctx context.Context, db DBTX, arg CreateRunParams) (CreateRunRow, error) {
 	row := db.QueryRow(ctx, createRun,
 		arg.Service,
@@ -227,6 +233,7 @@ type CreateRunsRow struct {
 	SourceTimezone string
 }
 
+// One run for each enabled service, half a minute apart.
 func (q *Queries) CreateRuns(ctx context.Context, db DBTX, arg CreateRunsParams) ([]CreateRunsRow, error) {
 	rows, err := db.Query(ctx, createRuns,
 		arg.Services,
@@ -270,6 +277,7 @@ type DueRunsSystemRow struct {
 	UserUuid uuid.UUID
 }
 
+// What may go to the workers: per user and service one run at a time, the earliest first.
 func (q *Queries) DueRunsSystem(ctx context.Context, db DBTX, batch int32) ([]DueRunsSystemRow, error) {
 	rows, err := db.Query(ctx, dueRunsSystem, batch)
 	if err != nil {
@@ -327,6 +335,8 @@ type FailRunRow struct {
 	First bool
 }
 
+// Final, or to come again. free: the attempt does not count, because it never came to anything of its own. first: the first
+// final failure of an incident, of which the user is told.
 func (q *Queries) FailRun(ctx context.Context, db DBTX, arg FailRunParams) (FailRunRow, error) {
 	row := db.QueryRow(ctx, failRun,
 		arg.Free,
@@ -433,6 +443,7 @@ type KeepRowsRow struct {
 	WrittenTo string
 }
 
+// Stores what a source said, one row per day; a day that is known keeps its id. No row: the claim is gone.
 func (q *Queries) KeepRows(ctx context.Context, db DBTX, arg KeepRowsParams) ([]KeepRowsRow, error) {
 	rows, err := db.Query(ctx, keepRows,
 		arg.Settled,
@@ -508,6 +519,7 @@ type ListRunsRow struct {
 	UndoneAt      *time.Time
 }
 
+// Newest first; without the differences of a dry run, which may be long.
 func (q *Queries) ListRuns(ctx context.Context, db DBTX, arg ListRunsParams) ([]ListRunsRow, error) {
 	rows, err := db.Query(ctx, listRuns,
 		arg.Service,
@@ -559,6 +571,7 @@ const markEnqueuedSystem = `-- name: MarkEnqueuedSystem :exec
 UPDATE kpi_runs SET enqueued = true WHERE id = ANY ($1::uuid[])
 `
 
+// In the transaction that hands them to the queue.
 func (q *Queries) MarkEnqueuedSystem(ctx context.Context, db DBTX, ids []uuid.UUID) error {
 	_, err := db.Exec(ctx, markEnqueuedSystem, ids)
 	return err
@@ -583,6 +596,7 @@ type MarkUndoneParams struct {
 	Days     []time.Time
 }
 
+// The days of an undone load count as never written.
 func (q *Queries) MarkUndone(ctx context.Context, db DBTX, arg MarkUndoneParams) error {
 	_, err := db.Exec(ctx, markUndone,
 		arg.Service,
@@ -632,6 +646,8 @@ type NoteLoadParams struct {
 	MappedTab        string
 }
 
+// After a load: what was written for which day, where the tab is by now, what the source says of itself, and how far the run
+// has come. A tab that was renamed keeps its mapping.
 func (q *Queries) NoteLoad(ctx context.Context, db DBTX, arg NoteLoadParams) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, noteLoad,
 		arg.DoneDay,
@@ -660,6 +676,7 @@ UPDATE credentials SET limited_until = greatest(limited_until, now() + $1::inter
 WHERE user_id = current_user_no() AND id = $2
 `
 
+// The provider limits calls with it; later runs wait as long.
 func (q *Queries) PauseCredential(ctx context.Context, db DBTX, pause time.Duration, iD int64) error {
 	_, err := db.Exec(ctx, pauseCredential, pause, iD)
 	return err
@@ -677,6 +694,7 @@ DELETE FROM kpi_runs WHERE id IN (
     LIMIT $1::int)
 `
 
+// Completed runs stay a day, a hundred of a user; others a week, fifty of a user (contract §8.2).
 func (q *Queries) PurgeRunsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
 	result, err := db.Exec(ctx, purgeRunsSystem, batch)
 	if err != nil {
@@ -702,6 +720,7 @@ WITH u AS (
 SELECT r.id FROM r
 `
 
+// A run that failed or was cancelled begins again where it was; after an undo from its first day.
 func (q *Queries) RetryRun(ctx context.Context, db DBTX, iD uuid.UUID, metadata json.RawMessage) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, retryRun, iD, metadata)
 	var id uuid.UUID
@@ -727,6 +746,7 @@ type ReviveRunsSystemParams struct {
 	Lost   time.Duration
 }
 
+// Runs whose worker gave no sign of life, and runs that the queue lost.
 func (q *Queries) ReviveRunsSystem(ctx context.Context, db DBTX, arg ReviveRunsSystemParams) (int64, error) {
 	result, err := db.Exec(ctx, reviveRunsSystem, arg.Silent, arg.Batch, arg.Lost)
 	if err != nil {
@@ -753,6 +773,7 @@ type RowIDsRow struct {
 	WrittenTo string
 }
 
+// What is known of days, for a dry run, which stores nothing.
 func (q *Queries) RowIDs(ctx context.Context, db DBTX, arg RowIDsParams) ([]RowIDsRow, error) {
 	rows, err := db.Query(ctx, rowIDs, arg.Service, arg.First, arg.Last)
 	if err != nil {
@@ -811,6 +832,7 @@ type RunBindingsRow struct {
 	Failing          bool
 }
 
+// What a run works with: the source's credential, the Google credential, the tab, and how long a provider wants to be left alone.
 func (q *Queries) RunBindings(ctx context.Context, db DBTX, service string, credentialID *int64) (RunBindingsRow, error) {
 	row := db.QueryRow(ctx, runBindings, service, credentialID)
 	var i RunBindingsRow
@@ -845,6 +867,7 @@ type SaveUndoParams struct {
 	Claim         uuid.UUID
 }
 
+// What a load is about to replace, stored before it writes.
 func (q *Queries) SaveUndo(ctx context.Context, db DBTX, arg SaveUndoParams) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, saveUndo,
 		arg.SpreadsheetID,
@@ -864,6 +887,7 @@ JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.del
 WHERE x.user_id = current_user_no() AND x.service = $1::text AND x.enabled
 `
 
+// The zone of an enabled source. No row: it is not enabled.
 func (q *Queries) SourceOf(ctx context.Context, db DBTX, service string) (string, error) {
 	row := db.QueryRow(ctx, sourceOf, service)
 	var source_timezone string
@@ -898,6 +922,7 @@ type StartRunRow struct {
 	Claim         uuid.UUID
 }
 
+// Takes the claim. No row: it has ended, or another worker is alive on it.
 func (q *Queries) StartRun(ctx context.Context, db DBTX, iD uuid.UUID, silent time.Duration) (StartRunRow, error) {
 	row := db.QueryRow(ctx, startRun, iD, silent)
 	var i StartRunRow
@@ -956,6 +981,7 @@ type UndoableRunRow struct {
 	Newer         bool
 }
 
+// What an undo needs; newer: a later load wrote to the tab.
 func (q *Queries) UndoableRun(ctx context.Context, db DBTX, id uuid.UUID) (UndoableRunRow, error) {
 	row := db.QueryRow(ctx, undoableRun, id)
 	var i UndoableRunRow
@@ -976,6 +1002,7 @@ UPDATE kpi_runs SET status = 'delayed', attempt = greatest(attempt - 1, 0), clai
 WHERE user_id = current_user_no() AND id = $1 AND status = 'active' AND claim = $2::uuid
 `
 
+// Gives the run back when the process is told to stop; the attempt does not count.
 func (q *Queries) YieldRun(ctx context.Context, db DBTX, iD uuid.UUID, claim uuid.UUID) error {
 	_, err := db.Exec(ctx, yieldRun, iD, claim)
 	return err
