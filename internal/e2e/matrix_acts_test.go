@@ -104,7 +104,7 @@ var acts = map[string][]act{
 	"createApp":    {{body: `{"id":"{fresh}"}`, want: 201}},
 	"getApp":       {{args: "app", want: 200, shows: true}},
 	"updateApp":    {{args: "app", body: `{"name":"Renamed"}`, want: 200}},
-	"deleteApp":    {{args: "empty", want: 200}},
+	"deleteApp":    {{args: "empty", want: 200}, {args: "app", want: 409}},
 	"revokeApp":    {{args: "app", body: `{}`, want: 200}},
 	"listAppAudit": {{args: "app", want: 200}},
 
