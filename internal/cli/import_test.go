@@ -239,6 +239,9 @@ func TestImportKPI(t *testing.T) {
 	execute(t, source, `INSERT INTO sheet_mappings (user_id, service, spreadsheet_id, sheet_name, updated_at) VALUES (7, 'meta', 'old', 'a', now() - interval '1 day'), (7, 'meta', 'new', 'b', now())`)
 	execute(t, source, `INSERT INTO audit_logs (user_id, action, service, status, metadata, created_at) VALUES (7, 'credential_saved', 'meta', 'success', '{"credentialId":"[REDACTED]"}', '2026-03-01 05:30:00')`)
 
+	execute(t, source, `INSERT INTO job_schedules (id, user_id, service, cron_expression, enabled, timezone, updated_at) VALUES (1, 7, 'meta', '0 2 * * *', true, 'Europe/Berlin', now()),
+		(2, 7, 'meta', '0 3 * * *', true, 'Europe/Berlin', now() - interval '1 day'), (3, 7, 'ga4', '61 2 * * *', true, 'Mars/Olympus', now()), (4, 7, 'shopify', '5 4 * * 1', NULL, 'UTC', now())`)
+
 	target := dbtest.URL(t)
 	clerk, err := rsa.GenerateKey(rand.Reader, 2048)
 	must(t, err)
@@ -261,6 +264,13 @@ func TestImportKPI(t *testing.T) {
 		r.says(t, "service_configs", "2", "skipped", "another user")
 		r.counts(t, "sheet_mappings", 2, 1, 1, 0)
 		r.counts(t, "audit_logs", 1, 1, 0, 0)
+		r.counts(t, "job_schedules", 4, 3, 1, 0)
+		r.says(t, "job_schedules", "2", "skipped", "newer")
+		for _, words := range []string{"schedule 3 is disabled: Invalid cron expression", "schedule 3: its zone is unknown"} {
+			if !slices.ContainsFunc(r.Notes, func(n string) bool { return strings.Contains(n, words) }) {
+				t.Errorf("notes %q lack %q", r.Notes, words)
+			}
+		}
 		if len(r.Salts) < 2 || r.Salts[0].Opened != 5 || r.Salts[0].Public || r.Salts[1].Opened != 1 || !r.Salts[1].Public {
 			t.Errorf("salts %+v", r.Salts)
 		}
@@ -313,6 +323,12 @@ func TestImportKPI(t *testing.T) {
 	}
 	if m := s.call("GET", "/api/sheet-mappings", ada, nil).want(t, 200, ""); m.at("mappings", 0, "spreadsheetId") != "new" || m.at("mappings", 1) != nil {
 		t.Error(m.raw)
+	}
+	var due, off int
+	must(t, query(t, target, `SELECT count(*) FILTER (WHERE enabled AND next_run_at > now() AND timezone = 'Europe/Berlin' AND cron_expression = '0 2 * * *'),
+		count(*) FILTER (WHERE NOT enabled AND next_run_at IS NULL) FROM job_schedules`).Scan(&due, &off))
+	if due != 1 || off != 2 {
+		t.Errorf("%d schedules are due, %d are off", due, off)
 	}
 	s.call("GET", "/api/credentials/list", token("user_2Bob"), nil).want(t, 403, "ACCESS_DENIED")
 	var number int64

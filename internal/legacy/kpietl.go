@@ -94,6 +94,7 @@ type kpiPerson struct {
 	credentials []kpiCredential
 	services    []kpiService
 	mappings    []kpiMapping
+	schedules   []kpiSchedule
 }
 
 type kpiImport struct {
@@ -200,6 +201,14 @@ func (i *kpiImport) gather(ctx context.Context, users []kpiUser) ([]kpiPerson, e
 	if err != nil {
 		return nil, err
 	}
+	schedules, err := i.schedulesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range schedules {
+		p := &people[index[s.UserID]]
+		p.schedules = append(p.schedules, s)
+	}
 	for _, c := range credentials {
 		p := &people[index[c.UserID]]
 		p.credentials = append(p.credentials, c)
@@ -243,6 +252,9 @@ func (i *kpiImport) person(ctx context.Context, tx pgx.Tx, t *tally, p kpiPerson
 		return err
 	}
 	if err := i.mappings(ctx, tx, t, no, p.mappings); err != nil {
+		return err
+	}
+	if err := i.schedules(ctx, tx, t, no, p.schedules); err != nil {
 		return err
 	}
 	return i.events(ctx, tx, t, p.kpiUser, no)
@@ -452,7 +464,6 @@ func (i *kpiImport) leftovers(ctx context.Context) error {
 	for table, why := range map[string]string{
 		"api_credentials":      "never written by the predecessor",
 		"credential_audit_log": "never written by the predecessor",
-		"job_schedules":        "schedules are set anew",
 	} {
 		columns, err := i.src.columns(ctx, table)
 		if err != nil {

@@ -101,3 +101,9 @@ ON CONFLICT (user_id, service) DO NOTHING;
 INSERT INTO audit_logs (user_id, action, service, status, error_message, metadata, created_at)
 SELECT sqlc.arg(user_id)::bigint, l.action, l.service, l.status, l.error_message, coalesce(l.metadata, '{}'), l.created_at
 FROM jsonb_to_recordset(sqlc.arg(events)::jsonb) AS l (action text, service text, status text, error_message text, metadata jsonb, created_at timestamptz);
+
+-- name: ImportScheduleSystem :execrows
+INSERT INTO job_schedules (user_id, service, cron_expression, enabled, timezone, last_run_at, next_run_at, created_at, updated_at)
+VALUES (sqlc.arg(user_id), sqlc.arg(service), sqlc.arg(cron), sqlc.arg(enabled), sqlc.arg(zone), sqlc.narg(last_run_at), sqlc.narg(next_run_at),
+    sqlc.arg(created_at), sqlc.arg(updated_at))
+ON CONFLICT (user_id, service) DO NOTHING;

@@ -195,6 +195,43 @@ func (q *Queries) ImportRevokedSystem(ctx context.Context, db DBTX, arg ImportRe
 	return items, nil
 }
 
+const importScheduleSystem = `-- name: ImportScheduleSystem :execrows
+INSERT INTO job_schedules (user_id, service, cron_expression, enabled, timezone, last_run_at, next_run_at, created_at, updated_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7,
+    $8, $9)
+ON CONFLICT (user_id, service) DO NOTHING
+`
+
+type ImportScheduleSystemParams struct {
+	UserID    int64
+	Service   string
+	Cron      string
+	Enabled   bool
+	Zone      string
+	LastRunAt *time.Time
+	NextRunAt *time.Time
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+func (q *Queries) ImportScheduleSystem(ctx context.Context, db DBTX, arg ImportScheduleSystemParams) (int64, error) {
+	result, err := db.Exec(ctx, importScheduleSystem,
+		arg.UserID,
+		arg.Service,
+		arg.Cron,
+		arg.Enabled,
+		arg.Zone,
+		arg.LastRunAt,
+		arg.NextRunAt,
+		arg.CreatedAt,
+		arg.UpdatedAt,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const importServiceSystem = `-- name: ImportServiceSystem :execrows
 INSERT INTO service_configs (user_id, service, credential_id, enabled, created_at, updated_at)
 SELECT c.user_id, c.service, c.id, $1, $2, $3 FROM credentials c
