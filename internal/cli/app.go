@@ -237,10 +237,8 @@ func (p *program) withAuth(cmd *cobra.Command, fn func(context.Context, *auth.Se
 	return p.withMoreAuth(cmd, func(context.Context, *config.Config, *auth.Config) error { return nil }, fn)
 }
 
-// withMoreAuth is withAuth with what more adds to the configuration of the auth half.
-func (p *program) withMoreAuth(cmd *cobra.Command, more func(context.Context, *config.Config, *auth.Config) error,
-	fn func(context.Context, *auth.Service) error,
-) error {
+// withOpen runs a command on the configured database, migrated if it was not, with the secrets of the configuration.
+func (p *program) withOpen(cmd *cobra.Command, fn func(context.Context, *config.Config, *db.DB) error) error {
 	return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
 		cfg, err := loadConfig()
 		if err != nil {
@@ -255,6 +253,16 @@ func (p *program) withMoreAuth(cmd *cobra.Command, more func(context.Context, *c
 		if err := fillSecrets(cfg, log); err != nil {
 			return err
 		}
+		return fn(ctx, cfg, database)
+	})
+}
+
+// withMoreAuth is withAuth with what more adds to the configuration of the auth half.
+func (p *program) withMoreAuth(cmd *cobra.Command, more func(context.Context, *config.Config, *auth.Config) error,
+	fn func(context.Context, *auth.Service) error,
+) error {
+	return p.withOpen(cmd, func(ctx context.Context, cfg *config.Config, database *db.DB) error {
+		log := slog.New(slog.DiscardHandler)
 		ac := authConfig(cfg, database, log)
 		ac.Queue = queue.New(database, log, 1) // it is never started
 		if err := more(ctx, cfg, &ac); err != nil {

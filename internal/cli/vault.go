@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"text/tabwriter"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"turkey/internal/config"
+	"turkey/internal/db"
 	"turkey/internal/keyring"
 	"turkey/internal/vault"
 )
@@ -30,20 +30,7 @@ func openKeyring(cfg *config.Config) (*keyring.Keyring, error) {
 
 // withKeeper runs a command on the vault's keys of the configured database.
 func (p *program) withKeeper(cmd *cobra.Command, fn func(context.Context, *vault.Keeper) error) error {
-	return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
-		cfg, err := loadConfig()
-		if err != nil {
-			return err
-		}
-		log := slog.New(slog.DiscardHandler)
-		database, err := d.open(ctx, cfg, log)
-		if err != nil {
-			return err
-		}
-		defer database.Close()
-		if err := fillSecrets(cfg, log); err != nil {
-			return err
-		}
+	return p.withOpen(cmd, func(ctx context.Context, cfg *config.Config, database *db.DB) error {
 		ring, err := openKeyring(cfg)
 		if err != nil {
 			return err
