@@ -1,6 +1,6 @@
 # One command each; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo build test vet lint generate generate-check bench module tools setup clean
+.PHONY: help run demo console console-test screenshots sdk sdk-test sdk-generate build test vet lint generate generate-check bench module tools setup clean chaos
 .SILENT:
 .NOTPARALLEL:
 
@@ -27,15 +27,41 @@ run: ## install what is missing, build, and start everything on http://localhost
 demo: build ## play the main job through the HTTP API, against the running server or one of its own
 	./bin/turkey demo
 
-build: ## build bin/turkey and its second name, bin/gravy
+build: console ## build bin/turkey and its second name, bin/gravy, with the console in it
 	go build -trimpath -ldflags "-s -w -X $(MODULE)/internal/cli.version=$(VERSION)" -o bin/turkey .
 	ln -sfn turkey bin/gravy
 
-test: setup tools lint generate-check vet ## everything CI runs: lint, generated code, unit, integration and end-to-end tests
+test: setup tools lint generate-check vet console ## everything CI runs: lint, generated code, unit, integration and end-to-end tests
 	go test ./...
+	cd internal/sandbox/googleclient && go test ./...
 	if [ -n "$(RACE)" ] && [ "$$(go env CGO_ENABLED)" = 1 ] && command -v "$$(go env CC)" >/dev/null; then \
 		echo "go test -race"; go test -race $(RACE:%=./%/...); \
 	fi
+	$(MAKE) --no-print-directory sdk-test
+
+# The console is built when its sources, the SDK's or the API changed. Without npm the program is built without it, and says so.
+console: console/dist/index.html ## build the web console into console/dist
+console_sources := $(shell find console/web/src console/web/public console/web/*.* sdk/typescript/src -type f 2>/dev/null)
+console/dist/index.html: $(console_sources) console/web/node_modules/.package-lock.json sdk/typescript/node_modules/.package-lock.json
+	if command -v npm >/dev/null; then cd console/web && npm run --silent build; else echo "no npm: the console is left out" >&2; fi
+%/node_modules/.package-lock.json: %/package-lock.json
+	if command -v npm >/dev/null; then cd $* && npm ci --silent && touch node_modules/.package-lock.json; fi
+
+console-test: build ## play the console in a browser
+	cd console/web && npm test --silent
+
+screenshots: build ## pictures of every page of the console, into docs/images
+	cd console/web && SHOTS=$(CURDIR)/docs/images npm test --silent
+
+sdk: sdk/typescript/dist/esm/index.js ## build the TypeScript SDK into sdk/typescript/dist
+sdk/typescript/dist/esm/index.js: $(shell find sdk/typescript/src sdk/typescript/peer sdk/typescript/*.json sdk/typescript/scripts -type f 2>/dev/null) sdk/typescript/node_modules/.package-lock.json
+	cd sdk/typescript && npm run --silent build
+
+sdk-test: sdk ## the TypeScript SDK against the real server, in Node and in Chromium
+	cd sdk/typescript && npm test --silent
+
+sdk-generate: ## rewrite the SDK's types and methods from openapi.json
+	node sdk/typescript/scripts/generate.mjs
 
 vet:
 	go vet ./...
@@ -59,6 +85,10 @@ generate-check: tools
 
 bench: build ## start-up times, memory and load, printed
 	go run ./bench
+
+chaos: build ## kill a worker a hundred times in the middle of loads, compare, and write bench/CHAOS.md
+	go test ./internal/chaos -run Killed -count 1 -v -timeout 30m -kills 100 -binary $(CURDIR)/bin/turkey -report $(CURDIR)/bench/CHAOS.md \
+		-commit "$$(git describe --always --dirty 2>/dev/null || echo none)"
 
 module: ## NAME=example.org/turkey: give the Go module another path
 	sh scripts/module.sh "$(NAME)"

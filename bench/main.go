@@ -5,8 +5,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"os/exec"
@@ -26,26 +28,48 @@ func main() {
 	rounds := flag.Int("rounds", 5, "interleaved rounds of each load")
 	slice := flag.Duration("slice", 1500*time.Millisecond, "length of one measured slice")
 	report := flag.String("report", "bench/REPORT.md", "where the report goes; empty: nowhere")
-	only := flag.String("only", "", "measure just the operations whose name holds this, and nothing else")
+	only := flag.String("only", "", "measure just the operations whose name holds this, and nothing else; pipeline: runs of schedules")
+	load := pipelineLoad{timeout: 10 * time.Minute}
+	flag.IntVar(&load.users, "users", 300, "users of the pipeline, with three schedules each")
+	flag.DurationVar(&load.latency, "latency", 50*time.Millisecond, "of every call to a provider of the pipeline")
+	settings := flag.String("set", "", "further settings of the pipeline's server, NAME=value with spaces between")
 	flag.Parse()
+	load.env = strings.Fields(*settings)
+	sandboxProcess(load.latency)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	b := &bench{rounds: *rounds, slice: *slice, only: *only}
+	b := &bench{rounds: *rounds, slice: *slice, only: *only, load: load}
 	err := b.run(ctx)
 	stop()
 	if err != nil {
 		log.Fatal(err)
 	}
 	if *report != "" {
-		if err := os.WriteFile(*report, []byte(b.text.String()), 0o600); err != nil {
+		if err := b.write(*report); err != nil {
 			log.Fatal(err)
 		}
 	}
+}
+
+// write stores the report; of the pipeline alone, its part of it.
+func (b *bench) write(path string) error {
+	text := b.text.String()
+	if b.only == pipelineOnly {
+		old, err := os.ReadFile(path) //nolint:gosec // the path is the caller's own
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		before, _, _ := strings.Cut(string(old), "## Pipeline\n") // it is the last part
+		_, part, _ := strings.Cut(text, "## Pipeline\n")
+		text = before + "## Pipeline\n" + part
+	}
+	return os.WriteFile(path, []byte(text), 0o600)
 }
 
 type bench struct {
 	rounds int
 	slice  time.Duration
 	only   string
+	load   pipelineLoad
 	dir    string
 	turkey string // the program
 	floor  string
@@ -84,6 +108,9 @@ func (b *bench) run(ctx context.Context) error {
 			return err
 		}
 	}
+	if b.only == pipelineOnly {
+		return b.pipeline(ctx)
+	}
 	if b.only == "" {
 		if err := b.startUp(ctx); err != nil {
 			return err
@@ -102,7 +129,10 @@ func (b *bench) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return b.loads(ctx, pg)
+	if err := b.loads(ctx, pg); err != nil || b.only != "" {
+		return err
+	}
+	return b.pipeline(ctx)
 }
 
 func createDatabases(ctx context.Context, pg *pgdev.Server, names ...string) error {

@@ -7,6 +7,9 @@ old=$(sed -n 's/^module //p' go.mod)
 [ "$old" != "$new" ] || exit 0
 pattern=$(printf '%s' "$old" | sed 's/[.]/\\./g')
 go mod edit -module "$new"
+# The tests with Google's own clients are a module of their own, which finds this one by its path.
+go mod edit -module "$new/googleclient" -droprequire "$old" -dropreplace "$old" -require "$new@v0.0.0" -replace "$new=../../.." \
+	internal/sandbox/googleclient/go.mod
 # The packages of this module, so that a user agent such as "turkey/1.0" stays.
 find . \( -name .git -o -name node_modules -o -name bin \) -prune -o -type f \( -name '*.go' -o -name .golangci.yml -o -name sqlc.yaml \) -print |
 while read -r file; do

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what `make run` and `make test` need and this machine lacks: the PostgreSQL server programs, version 14 or newer,
-# and for the tests a Redis. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
+# and for the tests a Redis and a Chromium. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
 #
-# `setup.sh run` does not ask for Redis, nor for PostgreSQL when the configuration names a database.
+# `setup.sh run` does not ask for those two, nor for PostgreSQL when the configuration names a database.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -121,6 +121,25 @@ install_redis() {
 	fi
 }
 
+# The console's tests play it in a browser.
+have_browser() { [ -x "${CHROMIUM:-}" ] || have chromium || have chromium-browser || have google-chrome; }
+
+install_browser() {
+	wanted="Chromium (for the tests)"
+	remedy="Install Chromium or Chrome yourself, or set CHROMIUM to its program."
+	echo "Installing Chromium for the tests…" >&2
+	if have apt-get; then
+		as_root sh -c 'apt-get update -qq || :'
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium
+	elif have dnf; then
+		as_root dnf install -y -q chromium
+	elif have apk; then
+		as_root apk add --quiet --no-cache chromium
+	else
+		die "Chromium is missing (the tests of the console need it) and no package manager known here (apt, dnf, apk) was found." "$remedy"
+	fi
+}
+
 have make || die "make is missing: install it (apt-get install make, dnf install make, apk add make, xcode-select --install)."
 
 have go || die "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ (or: brew install go, apk add go)."
@@ -147,4 +166,8 @@ fi
 if [ "${1:-}" != run ] && ! have redis-server && ! have valkey-server; then
 	install_redis
 	have redis-server || have valkey-server || die "The packages of this system hold no Redis." "$remedy"
+fi
+
+if [ "${1:-}" != run ] && ! have_browser; then
+	install_browser
 fi

@@ -18,8 +18,8 @@ type cleanupArgs struct{}
 // Kind names the job in the queue's table.
 func (cleanupArgs) Kind() string { return "cleanup" }
 
-// cleanupBatch bounds one DELETE, and with it the time its locks are held.
-const cleanupBatch = 5000
+// cleanupBatch bounds one DELETE, and with it the time its locks are held: some 10 ms.
+const cleanupBatch = 1000
 
 type cleanupWorker struct {
 	river.WorkerDefaults[cleanupArgs]

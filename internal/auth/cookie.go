@@ -2,6 +2,7 @@ package auth
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -17,6 +18,15 @@ const (
 	// hostPrefix makes browsers insist on Secure, Path=/ and no Domain, which http://localhost cannot give.
 	hostPrefix = "__Host-"
 )
+
+// ownOrigin is where browsers reach this server's own pages.
+func (s *Service) ownOrigin() string {
+	u, err := url.Parse(s.cfg.PublicURL)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
 
 // overTLS tells whether this server is reached over TLS.
 func (s *Service) overTLS() bool { return strings.HasPrefix(s.cfg.PublicURL, "https://") }
@@ -46,9 +56,10 @@ func (s *Service) cookie(name, value string, life time.Duration) http.Cookie {
 	return c
 }
 
-// cookieCall refuses a call in cookie mode from a page of another origin: the browser adds the cookie by itself.
-func (s *Service) cookieCall(origin string) error {
-	if origin != "" && s.AllowsOrigin(origin) {
+// cookieCall refuses a call in cookie mode from a page of another origin: the browser adds the cookie by itself. The pages of
+// this server may call (no script can set Sec-Fetch-Site; browsers without it send the Origin), and those that are allowed.
+func (s *Service) cookieCall(origin, fetchSite string) error {
+	if fetchSite == "same-origin" || origin != "" && (origin == s.ownOrigin() || s.AllowsOrigin(origin)) {
 		return nil
 	}
 	return fault.New(fault.Forbidden, "forbidden", "Calls with the session cookie need the Origin of an allowed page")

@@ -120,15 +120,16 @@ func (s *Service) withTokens(out *signedInOutput, a app, p person, t *Tokens, co
 }
 
 type registerInput struct {
-	Origin string `header:"Origin"`
-	Cookie string `header:"Cookie" hidden:"true"`
-	Body   registerBody
+	Origin    string `header:"Origin"`
+	FetchSite string `header:"Sec-Fetch-Site"`
+	Cookie    string `header:"Cookie" hidden:"true"`
+	Body      registerBody
 }
 
 func (s *Service) handleRegister(ctx context.Context, in *registerInput) (*signedInOutput, error) {
 	cookie := cookieMode(in.Body.Mode)
 	if cookie {
-		if err := s.cookieCall(in.Origin); err != nil {
+		if err := s.cookieCall(in.Origin, in.FetchSite); err != nil {
 			return nil, err
 		}
 	}
@@ -151,15 +152,16 @@ func (s *Service) handleRegister(ctx context.Context, in *registerInput) (*signe
 }
 
 type loginInput struct {
-	Origin string `header:"Origin"`
-	Cookie string `header:"Cookie" hidden:"true"`
-	Body   loginBody
+	Origin    string `header:"Origin"`
+	FetchSite string `header:"Sec-Fetch-Site"`
+	Cookie    string `header:"Cookie" hidden:"true"`
+	Body      loginBody
 }
 
 func (s *Service) handleLogin(ctx context.Context, in *loginInput) (*signedInOutput, error) {
 	cookie := cookieMode(in.Body.Mode)
 	if cookie {
-		if err := s.cookieCall(in.Origin); err != nil {
+		if err := s.cookieCall(in.Origin, in.FetchSite); err != nil {
 			return nil, err
 		}
 	}
@@ -178,6 +180,7 @@ func (s *Service) handleLogin(ctx context.Context, in *loginInput) (*signedInOut
 
 type refreshInput struct {
 	Origin        string `header:"Origin"`
+	FetchSite     string `header:"Sec-Fetch-Site"`
 	Authorization string `header:"Authorization"`
 	Cookie        string `header:"Cookie" hidden:"true"`
 	Body          *refreshBody
@@ -199,7 +202,7 @@ func (s *Service) token(in *refreshInput) (token, cookie string, err error) {
 	if cookie, token = s.sessionOf(in.Cookie, in.app()); token == "" {
 		return "", "", nil
 	}
-	return token, cookie, s.cookieCall(in.Origin)
+	return token, cookie, s.cookieCall(in.Origin, in.FetchSite)
 }
 
 type tokensOutput struct {

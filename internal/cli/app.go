@@ -47,7 +47,7 @@ func (p *program) appCreate() *cobra.Command {
 }
 
 func (p *program) appList() *cobra.Command {
-	return &cobra.Command{Use: "list", Short: "List apps", Args: noArgs,
+	return &cobra.Command{Use: "list", Short: "List apps", Example: "  gravy app list\n  gravy app list --json", Args: noArgs,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			all := []auth.App{}
 			for page := (auth.Page{Limit: 100}); ; {
@@ -69,7 +69,7 @@ func (p *program) appList() *cobra.Command {
 }
 
 func (p *program) appShow() *cobra.Command {
-	return &cobra.Command{Use: "show <app-id>", Short: "Show an app with its settings", Args: oneArg,
+	return &cobra.Command{Use: "show <app-id>", Short: "Show an app with its settings", Example: "  gravy app show shop", Args: oneArg,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 			app, err := a.AppByID(ctx, args[0])
 			if err != nil {
@@ -184,7 +184,7 @@ func orDefault[T any](text string, v T) *T {
 }
 
 func (p *program) adminKeyCommand() *cobra.Command {
-	create := &cobra.Command{Use: "create <name>", Short: "Make a key for the administration routes", Args: oneArg,
+	create := &cobra.Command{Use: "create <name>", Short: "Make a key for the administration routes", Args: oneArg, Example: "  gravy admin-key create deploy-bot",
 		Long: "Makes a key of an operator, for the header X-Turkey-Admin-Key. It is shown this once; the server keeps its hash.",
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 			key, info, err := a.CreateAdminKey(ctx, args[0])
@@ -196,7 +196,7 @@ func (p *program) adminKeyCommand() *cobra.Command {
 				auth.AdminKey
 			}{key, info}, "%s", key)
 		})}
-	list := &cobra.Command{Use: "list", Short: "List keys", Args: noArgs,
+	list := &cobra.Command{Use: "list", Short: "List keys", Example: "  gravy admin-key list", Args: noArgs,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			keys, err := a.AdminKeys(ctx)
 			if err != nil {
@@ -207,7 +207,7 @@ func (p *program) adminKeyCommand() *cobra.Command {
 			})
 		})}
 	var yes bool
-	revoke := &cobra.Command{Use: "revoke <name>", Short: "End a key at once", Args: oneArg,
+	revoke := &cobra.Command{Use: "revoke <name>", Short: "End a key at once", Example: "  gravy admin-key revoke deploy-bot -y", Args: oneArg,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 			if !yes && !p.confirm("Revoke the admin key "+args[0]+"?") {
 				return p.cancelled()

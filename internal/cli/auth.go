@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"time"
 
 	"turkey/internal/auth"
@@ -22,14 +23,10 @@ import (
 )
 
 // newAuth is the auth half of a running server: with mail, jobs and lockout.
-func newAuth(ctx context.Context, cfg *config.Config, database *db.DB, log *slog.Logger, jobs *queue.Queue, limits *limit.Limits) (*auth.Service, error) {
+func newAuth(ctx context.Context, cfg *config.Config, database *db.DB, log *slog.Logger, jobs *queue.Queue, limits *limit.Limits, sender mail.Sender) (*auth.Service, error) {
 	templates, err := mail.LoadTemplates(cfg.MailTemplates)
 	if err != nil {
 		return nil, fmt.Errorf("EMAIL_TEMPLATES: %w", err)
-	}
-	sender, err := newSender(cfg, database, log)
-	if err != nil {
-		return nil, err
 	}
 	ac := authConfig(cfg, database, log)
 	ac.Queue, ac.Mail, ac.Templates, ac.Lockout = jobs, sender, templates, lockout{limits.Lockout()}
@@ -49,6 +46,19 @@ func newSender(cfg *config.Config, database *db.DB, log *slog.Logger) (mail.Send
 		Mailbox: auth.Mailbox{DB: database}, Log: log})
 }
 
+// newOperator is the way to whoever runs the server, by the configuration.
+func newOperator(cfg *config.Config, database *db.DB, log *slog.Logger, jobs *queue.Queue, sender mail.Sender) *notify.Operator {
+	oc := notify.OperatorConfig{DB: database, Log: log, Queue: jobs, SlackURL: string(cfg.SlackURL), DiscordURL: string(cfg.DiscordURL),
+		TelegramToken: string(cfg.TelegramToken), TelegramChat: cfg.TelegramChat, TelegramBase: cfg.TelegramBase, Emails: cfg.EmailTo,
+		Mail: func(ctx context.Context, to, subject, text string) error {
+			return sender.Send(ctx, mail.Message{To: to, Subject: subject, Text: text, Kind: mail.OperatorNotice})
+		}}
+	if u, err := url.Parse(cfg.PublicURL); err == nil {
+		oc.Name = u.Host
+	}
+	return notify.NewOperator(oc)
+}
+
 // newIssuers are those whose tokens are taken besides our own.
 func newIssuers(cfg *config.Config, log *slog.Logger) (*oidc.Issuers, error) {
 	oc := oidc.Config{Own: cfg.JWTIssuer, AllowPrivate: !cfg.Production(), Log: log, Now: time.Now,
@@ -61,7 +71,8 @@ func newIssuers(cfg *config.Config, log *slog.Logger) (*oidc.Issuers, error) {
 
 // purgers are what the cleanup removes besides the auth half's own.
 func purgers(database *db.DB, limits *limit.Limits) map[string]auth.Purger {
-	all := map[string]auth.Purger{"rate_limits": limits.Purge, "webhook_deliveries": notify.Purge(database), "idempotency_keys": idempotency.Purge(database)}
+	all := map[string]auth.Purger{"rate_limits": limits.Purge, "webhook_deliveries": notify.Purge(database), "operator_incidents": notify.PurgeIncidents(database),
+		"idempotency_keys": idempotency.Purge(database)}
 	for _, more := range []map[string]func(context.Context, int) (int, error){vault.Purgers(database), kpi.Purgers(database)} {
 		for name, purge := range more {
 			all[name] = purge

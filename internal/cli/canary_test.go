@@ -183,6 +183,23 @@ func plantCredentials(t *testing.T, s *server) (*canaries, *receiver) {
 		return s.call(method, path, bearer(u), body).want(t, status, "")
 	}
 	do(201, "POST", "/api/webhooks", map[string]any{"url": hook.URL})
+	chat := newReceiver(t) // called at addresses that are secrets, so what it hears of them is not looked through
+	for _, c := range []struct{ format, base, before, secret, after, chat string }{
+		{"slack", chat.URL, "/services/T0/B0/", "canary-slack-address", "", ""},
+		{"discord", chat.URL, "/api/webhooks/1/", "canary-discord-address", "", ""},
+		{"telegram", chat.URL, "/bot1:", "canary-telegram-token", "/sendMessage", "-1001"},
+		{"slack", "http://127.0.0.1:1", "/services/T0/B0/", "canary-address-of-nobody", "", ""},
+	} {
+		found.plant(s, c.secret)
+		body := map[string]any{"format": c.format, "url": c.base + c.before + c.secret + c.after}
+		if c.chat != "" {
+			body["chatId"] = c.chat
+		}
+		do(201, "POST", "/api/webhooks", body)
+		body["url"] = "ftp://" + c.secret
+		do(400, "POST", "/api/webhooks", body)
+	}
+	do(200, "GET", "/api/webhooks", nil)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
 	defer cancel()
 	tabs := map[string]string{"ga4": "Google", "meta": "Meta", "shopify": "Shopify"}
@@ -257,6 +274,10 @@ func plantCredentials(t *testing.T, s *server) (*canaries, *receiver) {
 	eventually(t, "the webhook hears of the test and of what broke", func() bool {
 		got := hook.String()
 		return strings.Contains(got, "notification.test") && strings.Contains(got, "credential.broken")
+	})
+	eventually(t, "so do the chats", func() bool {
+		got := chat.String()
+		return strings.Count(got, "this is a test") == 3 && strings.Contains(got, "no longer works")
 	})
 	return found, hook
 }

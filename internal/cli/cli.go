@@ -29,6 +29,7 @@ type program struct {
 	in       io.Reader
 	out, err io.Writer
 	json     bool
+	stopped  <-chan struct{} // Ctrl-C, SIGTERM
 }
 
 // usageError marks a command line that was wrong in itself.
@@ -38,7 +39,7 @@ type usageError struct{ error }
 func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	p := &program{in: in, out: out, err: errOut}
+	p := &program{in: in, out: out, err: errOut, stopped: ctx.Done()}
 	root := p.root(filepath.Base(args[0]))
 	root.SetArgs(splitColon(args[1:]))
 	err := root.ExecuteContext(ctx)
@@ -87,8 +88,9 @@ func (p *program) root(name string) *cobra.Command {
 	root.SetOut(p.out)
 	root.SetErr(p.err)
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON")
+	root.Flags().BoolP("version", "V", false, "print the version")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.dbCommand(), p.appCommand(), p.userCommand(), p.sessionCommand(), p.adminKeyCommand(), p.jobCommand(), p.devCommand(), p.keyCommand(), p.vaultCommand(), p.importCommand(), p.demoCommand(), p.doctorCommand(), p.openapiCommand())
+	root.AddCommand(p.serveCommand(), p.workerCommand(), p.sandboxCommand(), p.dbCommand(), p.appCommand(), p.userCommand(), p.sessionCommand(), p.adminKeyCommand(), p.jobCommand(), p.devCommand(), p.tokenCommand(), p.keyCommand(), p.securityCommand(), p.analyticsCommand(), p.vaultCommand(), p.backupCommand(), p.auditCommand(), p.importCommand(), p.demoCommand(), p.doctorCommand(), p.openapiCommand())
 	return root
 }
 

@@ -55,11 +55,18 @@ func TestDatabaseCommands(t *testing.T) {
 	expect(0, "Applied", "db", "migrate")
 	expect(0, "App shop is registered", "app", "create", "shop")
 	expect(0, `"id": "other"`, "app:create", "other", "--json", "--name", "Other")
-	expect(1, "hold rows", "db", "rollback", "-y")
-	for _, m := range status(0) {
-		if m.AppliedAt == nil {
-			t.Errorf("%s was rolled back", m.Name)
+	for undone := 0; ; undone++ { // what loses nothing is undone, what the keys or apps would be lost with is not
+		o := run(t, env, "db", "rollback", "-y")
+		if o.code == 0 && undone < 100 {
+			continue
 		}
+		if o.code != 1 || undone == 0 || !strings.Contains(o.err, "tables with rows hold (") || !strings.Contains(o.err, "--force") {
+			t.Errorf("after %d steps: exit %d: %s%s", undone, o.code, o.out, o.err)
+		}
+		break
+	}
+	if o := expect(0, `"id": "shop"`, "app", "list", "--json"); !strings.Contains(o.out, `"id": "other"`) {
+		t.Errorf("apps are lost: %s", o.out)
 	}
 	// Without -y it asks, and everything but yes is no.
 	cmd := program(t, env, "db", "rollback")

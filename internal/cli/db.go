@@ -14,7 +14,9 @@ import (
 )
 
 func (p *program) dbCommand() *cobra.Command {
-	return group("db", "Migrate and inspect the database", p.dbMigrate(), p.dbStatus(), p.dbRollback(), p.dbCleanup())
+	return group("db", "Migrate and inspect the database", p.dbSetup(), p.dbMigrate(), p.dbStatus(), p.dbRollback(), p.dbHealth(), p.dbStats(), p.dbCleanup(),
+		p.dbReset(), p.notProvided("generate", "Not provided: migrations are written by hand", "write internal/db/migrations/NNNNN_name.sql, then run `gravy db migrate`"),
+		p.notProvided("studio", "Not provided: use psql", "look at the database with `psql $DATABASE_URL`"))
 }
 
 // withDatabase runs a command against the configured PostgreSQL, or the private one: that of a running server, else one that
@@ -58,6 +60,7 @@ func (p *program) dbMigrate() *cobra.Command {
 
 func (p *program) dbStatus() *cobra.Command {
 	return &cobra.Command{Use: "status", Short: "List applied and pending migrations", Args: noArgs,
+		Long: "Lists what this program knows of the schema. Exit code 1 if anything is pending.", Example: "  gravy db status\n  gravy db status --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
 				list, err := db.Status(ctx, d.adminURL)
@@ -103,6 +106,8 @@ func (p *program) printStatus(list []db.Migration) error {
 func (p *program) dbRollback() *cobra.Command {
 	var yes, force bool
 	c := &cobra.Command{Use: "rollback", Short: "Undo the last migration", Args: noArgs,
+		Long:    "Undoes the last migration. It is refused where that would drop a table with rows, or a column that holds something, unless --force.",
+		Example: "  gravy db rollback\n  gravy db rollback -y --force",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !yes && !p.confirm("Undo the last migration?") {
 				return p.print(map[string]any{"cancelled": true}, "Cancelled")
@@ -116,14 +121,37 @@ func (p *program) dbRollback() *cobra.Command {
 			})
 		}}
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
-	c.Flags().BoolVar(&force, "force", false, "even if tables with rows are dropped")
+	c.Flags().BoolVar(&force, "force", false, "even if rows are lost")
 	return c
 }
 
-// confirm asks a yes-or-no question; everything but yes is no.
+// confirm asks a yes-or-no question; everything but yes is no. Nobody's answer is waited for long where nobody sits at a
+// terminal, nor after Ctrl-C.
 func (p *program) confirm(question string) bool {
 	fmt.Fprintf(p.err, "%s (y/N) ", question)
-	var answer string
-	_, _ = fmt.Fscanln(p.in, &answer) // no answer is no
-	return answer == "y" || answer == "Y" || answer == "yes"
+	read := make(chan string, 1)
+	go func() {
+		var answer string
+		_, _ = fmt.Fscanln(p.in, &answer) // no answer is no
+		read <- answer
+	}()
+	select {
+	case answer := <-read:
+		return answer == "y" || answer == "Y" || answer == "yes"
+	case <-p.patience():
+		fmt.Fprintln(p.err, "no answer; -y answers beforehand")
+	case <-p.stopped:
+		fmt.Fprintln(p.err)
+	}
+	return false
 }
+
+// patience ends the wait for an input that is no terminal and stays silent; at a terminal it never does.
+func (p *program) patience() <-chan time.Time {
+	if terminal(p.in) {
+		return nil
+	}
+	return time.After(inputWait)
+}
+
+const inputWait = 10 * time.Second

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,7 +30,7 @@ const (
 )
 
 func (p *program) demoCommand() *cobra.Command {
-	return &cobra.Command{Use: "demo", Short: "Play the main job through the HTTP API", Args: noArgs,
+	return &cobra.Command{Use: "demo", Short: "Play the main job through the HTTP API", Example: "  turkey demo", Args: noArgs,
 		Long: "Plays the main job through the public HTTP API, as an app would, and prints each step and the rows that landed in the\n" +
 			"spreadsheet. It uses the server that `make run` started, or starts one of its own for the time.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -200,28 +199,7 @@ func (d *demo) provider(ctx context.Context) (key json.RawMessage, spreadsheet, 
 }
 
 func (d *demo) console(ctx context.Context, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, d.sandbox+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() // everything has been read
-	answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusCreated {
-		return fmt.Errorf("sandbox answered %s", resp.Status)
-	}
-	return json.Unmarshal(answer, out)
+	return askSandbox(ctx, d.sandbox, path, in, out)
 }
 
 // withProperty adds the property id that a ga4 credential needs besides the key.

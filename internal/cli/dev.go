@@ -17,13 +17,13 @@ import (
 )
 
 func (p *program) devCommand() *cobra.Command {
-	return group("dev", "For developers", p.devMailbox(), p.devTestUser())
+	return group("dev", "For developers", p.devSetup(), p.devHealth(), p.devMailbox(), p.devTestUser())
 }
 
 func (p *program) devMailbox() *cobra.Command {
 	var recipient string
 	var n int
-	c := &cobra.Command{Use: "mailbox", Short: "Read the development mailbox, newest first", Args: noArgs,
+	c := &cobra.Command{Use: "mailbox", Short: "Read the development mailbox, newest first", Args: noArgs, Example: "  gravy dev mailbox -r ada@example.com -n 1",
 		Long: "Shows the mails that a server with EMAIL_SERVICE=mailbox (the default outside production) keeps instead of sending.",
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			if err := checkLimit(n); err != nil {
@@ -52,6 +52,7 @@ func (p *program) devMailbox() *cobra.Command {
 func (p *program) devTestUser() *cobra.Command {
 	var email, password, role, app string
 	c := &cobra.Command{Use: "create-test-user", Short: "Make a verified user and print a working access token", Args: noArgs,
+		Example: "  gravy dev create-test-user -a shop\n  gravy dev create-test-user --json",
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			if err := checkRole(role); err != nil {
 				return err
@@ -91,6 +92,7 @@ func (p *program) devTestUser() *cobra.Command {
 // dbCleanup does what the cleanup job of the server does.
 func (p *program) dbCleanup() *cobra.Command {
 	return &cobra.Command{Use: "cleanup", Short: "Remove what has expired, as the server does regularly", Args: noArgs,
+		Example: "  gravy db cleanup\n  gravy db cleanup --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var limits *limit.Limits
 			return p.withMoreAuth(cmd, func(ctx context.Context, cfg *config.Config, ac *auth.Config) (err error) {

@@ -58,7 +58,7 @@ func oneLine(text string) string {
 
 func (p *program) jobAct(verb, short string, act func(*auth.Service, context.Context, int64) (auth.Job, error)) *cobra.Command {
 	var yes bool
-	c := &cobra.Command{Use: verb + " <id>", Short: short, Args: oneArg,
+	c := &cobra.Command{Use: verb + " <id>", Short: short, Args: oneArg, Example: "  gravy job " + verb + " 4711 -y",
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 			id, err := auth.JobNumber(args[0])
 			if err != nil {

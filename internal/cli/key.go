@@ -19,7 +19,7 @@ func (p *program) keyCommand() *cobra.Command {
 
 func (p *program) keyStatus() *cobra.Command {
 	var all, verbose bool
-	c := &cobra.Command{Use: "status", Short: "List the signing keys", Args: noArgs,
+	c := &cobra.Command{Use: "status", Short: "List the signing keys", Example: "  gravy key status\n  gravy key status -a --json", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withAuth(cmd, func(ctx context.Context, a *auth.Service) error {
 				keys, err := a.Keys(ctx)
@@ -70,7 +70,7 @@ func local(t *wire.Time) string {
 
 func (p *program) keyGenerate() *cobra.Command {
 	var activate bool
-	c := &cobra.Command{Use: "generate", Short: "Publish a new key", Args: noArgs,
+	c := &cobra.Command{Use: "generate", Short: "Publish a new key", Example: "  gravy key generate\n  gravy key generate -a", Args: noArgs,
 		Long: "Publishes a new key, which verifies and does not sign: activate it once whoever keeps a copy of the key set has\n" +
 			"fetched it again. With --activate it signs as soon as every server publishes it.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -82,7 +82,7 @@ func (p *program) keyGenerate() *cobra.Command {
 
 func (p *program) keyRotate() *cobra.Command {
 	var keep, yes bool
-	c := &cobra.Command{Use: "rotate", Short: "Replace the key that signs", Args: noArgs,
+	c := &cobra.Command{Use: "rotate", Short: "Replace the key that signs", Example: "  gravy key rotate -y", Args: noArgs,
 		Long: "Publishes a new key, which signs as soon as every server publishes it. The others are retired then, and leave the key\n" +
 			"set when the last token they signed has expired: nobody is signed out.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -102,7 +102,7 @@ func (p *program) keyRetire() *cobra.Command {
 
 func (p *program) keyRevoke() *cobra.Command {
 	var yes bool
-	c := &cobra.Command{Use: "revoke <kid>", Short: "Void a key that others may have, with every token it signed", Args: oneArg,
+	c := &cobra.Command{Use: "revoke <kid>", Short: "Void a key that others may have, with every token it signed", Example: "  gravy key revoke key_2f37c502687aeafbe98ad99dec902662 -y", Args: oneArg,
 		Long: "Takes a key out of the key set at once. Every server refuses the tokens it signed within a second; whoever verifies with a copy of\n" +
 			"the key set takes them until the copy is renewed. If it signs, a new key does from now on. Sessions go on: they refresh.",
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
@@ -132,7 +132,7 @@ func (p *program) keyActivate() *cobra.Command {
 
 func (p *program) changeOneKey(verb, short string, change func(*auth.Service, context.Context, string) (auth.KeyInfo, error)) *cobra.Command {
 	var yes bool
-	c := &cobra.Command{Use: verb + " <kid>", Short: short,
+	c := &cobra.Command{Use: verb + " <kid>", Short: short, Example: "  gravy key " + verb + " key_2f37c502687aeafbe98ad99dec902662 -y",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := cobra.ExactArgs(1)(cmd, args); err != nil {
 				return usageError{err}

@@ -42,7 +42,7 @@ func logHandler(format string, level slog.Level, w io.Writer) slog.Handler {
 	if format == "json" {
 		return slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})
 	}
-	return tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !terminal(w),
+	return tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: !colors(w),
 		// Full level names: the guides grep for ERROR.
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 			if a.Key == slog.LevelKey && len(groups) == 0 {
@@ -52,9 +52,12 @@ func logHandler(format string, level slog.Level, w io.Writer) slog.Handler {
 		}})
 }
 
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok || os.Getenv("NO_COLOR") != "" {
+func colors(w io.Writer) bool { return os.Getenv("NO_COLOR") == "" && terminal(w) }
+
+// terminal reports whether somebody sits at the other end.
+func terminal(file any) bool {
+	f, ok := file.(*os.File)
+	if !ok {
 		return false
 	}
 	info, err := f.Stat()

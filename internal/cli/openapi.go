@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"turkey/internal/audit"
 	"turkey/internal/auth"
 	"turkey/internal/doctor"
 	"turkey/internal/kpi"
@@ -15,7 +16,7 @@ import (
 )
 
 func (p *program) openapiCommand() *cobra.Command {
-	return &cobra.Command{Use: "openapi", Short: "Print the OpenAPI document", Args: noArgs,
+	return &cobra.Command{Use: "openapi", Short: "Print the OpenAPI document", Example: "  turkey openapi >openapi.json", Args: noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			doc, err := openAPI()
 			if err != nil {
@@ -32,6 +33,7 @@ func openAPI() ([]byte, error) {
 	users := &auth.Service{}
 	users.Mount(srv.API())
 	users.MountAdmin(srv.API())
+	(&audit.Keeper{}).Mount(srv.API(), users.Operators(srv.API()))
 	(&doctor.Doctor{}).Mount(srv.API(), users.Operators(srv.API()))
 	(&vault.Service{}).Mount(srv.API(), users.Bearer(srv.API()))
 	(&kpi.Service{}).Mount(srv.API(), users.Bearer(srv.API()))

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,25 +16,29 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"turkey/console"
+	"turkey/internal/audit"
 	"turkey/internal/auth"
+	"turkey/internal/backup"
 	"turkey/internal/config"
 	"turkey/internal/connector"
+	"turkey/internal/db"
 	"turkey/internal/doctor"
 	"turkey/internal/idempotency"
 	"turkey/internal/kpi"
+	"turkey/internal/limit"
 	"turkey/internal/notify"
 	"turkey/internal/queue"
-	"turkey/internal/sandbox"
 	"turkey/internal/server"
 	"turkey/internal/vault"
 )
 
 func (p *program) serveCommand() *cobra.Command {
-	var demo bool
+	var demo, noWorkers bool
 	c := &cobra.Command{Use: "serve", Short: "Run the server", Args: noArgs,
 		Long: "Runs the server until it is told to stop (Ctrl-C, SIGTERM). Without a configured database it runs a private PostgreSQL\n" +
 			"as its child, with all data under .turkey/.",
-		Example: "  turkey serve\n  DATABASE_URL=postgresql://turkey_app@db/turkey?sslmode=require turkey serve",
+		Example: "  turkey serve\n  turkey serve --no-workers\n  DATABASE_URL=postgresql://turkey_app@db/turkey?sslmode=require turkey serve",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := loadConfig()
 			if err != nil {
@@ -49,13 +53,21 @@ func (p *program) serveCommand() *cobra.Command {
 					cfg.Host = "localhost"
 				}
 			}
+			if noWorkers {
+				cfg.Workers = 0
+			}
+			if cfg.Workers == 0 && cfg.PrivatePostgres() {
+				return errors.New("a server without workers needs a database that `turkey worker` reaches too: set DATABASE_URL")
+			}
 			return serve(cmd.Context(), cfg, demo, p)
 		}}
 	c.Flags().BoolVar(&demo, "demo", false, "with fake providers, a demo app and a demo user, on this machine only")
+	c.Flags().BoolVar(&noWorkers, "no-workers", false, "work no jobs, as WORKERS=0 does: the command worker does, in a process of its own")
 	return c
 }
 
-// serve is THE wiring, top to bottom: what there is, in the order in which it starts; it stops in reverse.
+// serve is the wiring of a server, top to bottom, in the order in which things start; it stops in reverse. What a worker has
+// as well is in assemble.
 func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error {
 	started := time.Now()
 	log, closeLog, err := newLogger(cfg, p.out)
@@ -81,86 +93,55 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		return err
 	}
 	defer postgres.stop()
-	database, err := postgres.open(ctx, cfg, log)
+	h, err := assemble(ctx, cfg, postgres, log, startConnectors)
 	if err != nil {
 		return err
 	}
-	defer database.Close()
-	log.Info("Database connection established")
-	log.Info("Database schema initialized")
+	defer h.close()
 
-	connectors, stopSandbox, err := startConnectors(cfg, log)
-	if err != nil {
-		return err
-	}
-	defer stopSandbox()
-
-	jobs := queue.New(database, log, cfg.Workers)
-	var users *auth.Service // the limits know its callers, and it counts guesses with them
-	limits, err := newLimits(ctx, cfg, database, log, func() *auth.Service { return users })
-	if err != nil {
-		return err
-	}
-	users, err = newAuth(ctx, cfg, database, log, jobs, limits)
-	if err != nil {
-		return err
-	}
+	users := h.users
 	srv := server.New(server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), AllowOrigin: users.AllowsOrigin, TrustProxy: proxies,
-		Ping: database.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: limits.Redis(), Clerk: users.ClerkState})
-	srv.Use(limits.Layer(auth.PageErrors(srv.WriteError)))
-	repeats, err := idempotency.New(idempotency.Config{DB: database, Log: log, Secret: []byte(cfg.JWTSecret), PreviousSecret: []byte(cfg.PreviousSecret)})
+		Ping: h.db.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: h.limits.Redis(), Clerk: users.ClerkState,
+		Front: console.Path})
+	srv.Use(h.limits.Layer(auth.PageErrors(srv.WriteError)))
+	repeats, err := idempotency.New(idempotency.Config{DB: h.db, Log: log, Secret: []byte(cfg.JWTSecret), PreviousSecret: []byte(cfg.PreviousSecret)})
 	if err != nil {
 		return err
 	}
 	users.Then(repeats.Once(srv.API()))
 	users.Mount(srv.API())
 	users.MountAdmin(srv.API())
-	doctor.New(doctorConfig(cfg, postgres, database, users.IssuerStates)).Mount(srv.API(), users.Operators(srv.API()))
+	doctor.New(doctorConfig(cfg, postgres, h.db, users.IssuerStates)).Mount(srv.API(), users.Operators(srv.API()))
 	users.MountPages(srv)
-
+	h.keeper.Mount(srv.API(), users.Operators(srv.API()))
+	pages, err := console.New()
+	if err != nil {
+		return err
+	}
+	pages.Mount(srv)
+	guard := users.Recognised(srv.API())
 	if !cfg.Vault() {
-		off := server.Refuse(srv.API(), "The credential vault is not configured on this server (ENCRYPTION_KEY_SALT or VAULT_KEYRING)")
-		(&vault.Service{}).Mount(srv.API(), off)
-		(&kpi.Service{}).Mount(srv.API(), off)
-		(&notify.Service{}).Mount(srv.API(), off)
+		guard = server.Refuse(srv.API(), "The credential vault is not configured on this server (ENCRYPTION_KEY_SALT or VAULT_KEYRING)")
+	}
+	h.credentials.Mount(srv.API(), guard)
+	h.notices.Mount(srv.API(), guard)
+	h.pipeline.Mount(srv.API(), guard)
+
+	if cfg.Workers == 0 {
+		log.Info("Worker not started: this server works no jobs, `turkey worker` does")
+		if cfg.Vault() {
+			h.pipeline.Dispatch(context.WithoutCancel(ctx))
+			defer h.pipeline.Stop()
+		}
 	} else {
-		notices := notify.New(notify.Config{DB: database, Log: log, Now: time.Now, Queue: jobs, Mail: users, Production: cfg.Production(),
-			AllowPrivate: cfg.WebhooksAnywhere()})
-		ring, err := openKeyring(cfg)
+		stop, err := h.work(ctx)
 		if err != nil {
 			return err
 		}
-		credentials, err := vault.New(ctx, vault.Config{DB: database, Log: log, Keyring: ring, Connectors: connectors, Queue: jobs, Notifier: notices})
-		if err != nil {
-			return err
-		}
-		credentials.Mount(srv.API(), users.Recognised(srv.API()))
-		notices.SealWith(credentials)
-		notices.Mount(srv.API(), users.Recognised(srv.API()))
-		users.AddExporter("notifications", notices.Export)
-		users.AddExporter("credentials", credentials.Export)
-		if _, err := kpi.ParseCron(cfg.Cron); err != nil {
-			return fmt.Errorf("CRON_SCHEDULE: %w", err)
-		}
-		pipeline := kpi.New(kpi.Config{DB: database, Log: log, Now: time.Now, Credentials: credentials, Connectors: connectors,
-			Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: jobs, Windows: cfg.Windows(), Notifier: notices,
-			Schedules: kpi.Schedules{On: cfg.Scheduler, Cron: cfg.Cron}, OperatorApp: cfg.JWTAudience})
-		pipeline.Mount(srv.API(), users.Recognised(srv.API()))
-		users.AddExporter("pipeline", pipeline.Export)
-		pipeline.Start(context.WithoutCancel(ctx))
-		defer pipeline.Stop()
+		defer stop()
 	}
-	if err := jobs.Open(); err != nil {
-		return err
-	}
-	log.Info("Queue initialized")
-	if err := jobs.Start(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
-	log.Info("Worker started", "workers", cfg.Workers)
-	defer within(cfg, log, "jobs in flight were interrupted; they go on at the next start", jobs.Stop)
-	limits.Start()
-	defer within(cfg, log, "the last counts of the rate limits were not stored", limits.Stop)
+	h.limits.Start()
+	defer within(cfg, log, "the last counts of the rate limits were not stored", h.limits.Stop)
 	followed := follow(ctx, users, postgres, cfg)
 	defer followed()
 	if demo {
@@ -187,6 +168,139 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		return cause
 	}
 	return err
+}
+
+// house is what a server and a worker are both made of: whoever may cause a job knows the job, whoever works it.
+type house struct {
+	cfg    *config.Config
+	log    *slog.Logger
+	db     *db.DB
+	jobs   *queue.Queue
+	limits *limit.Limits
+	users  *auth.Service
+	keeper *audit.Keeper
+	// operator hears what is wrong with the server: give its Tell and Over to whoever notices.
+	operator *notify.Operator
+	// Without keys of the vault these can refuse requests, and nothing else.
+	credentials *vault.Service
+	notices     *notify.Service
+	pipeline    *kpi.Service
+	backups     *backup.Schedule // nil: BACKUP_CRON is not set
+
+	leave []func() // what close does, the last first
+}
+
+// providers says where the providers are, and how what was started for that ends.
+type providers func(*config.Config, *slog.Logger) (*connector.Set, func(), error)
+
+// assemble is the wiring of the halves, in the order in which they need each other. Nothing works before work.
+func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *slog.Logger, where providers) (_ *house, err error) {
+	h := &house{cfg: cfg, log: log, credentials: &vault.Service{}, notices: &notify.Service{}, pipeline: &kpi.Service{}}
+	defer func() {
+		if err != nil {
+			h.close()
+		}
+	}()
+	if h.db, err = postgres.open(ctx, cfg, log); err != nil {
+		return nil, err
+	}
+	h.leave = append(h.leave, h.db.Close)
+	log.Info("Database connection established")
+	log.Info("Database schema initialized")
+	connectors, stop, err := where(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	h.leave = append(h.leave, stop)
+
+	h.jobs = queue.New(h.db, log, max(cfg.Workers, 1)) // where there are none it is never started
+	// The limits know the callers, who count guesses with them.
+	h.limits, err = newLimits(ctx, cfg, h.db, log, func() *auth.Service { return h.users })
+	if err != nil {
+		return nil, err
+	}
+	sender, err := newSender(cfg, h.db, log)
+	if err != nil {
+		return nil, err
+	}
+	if h.users, err = newAuth(ctx, cfg, h.db, log, h.jobs, h.limits, sender); err != nil {
+		return nil, err
+	}
+	if h.keeper, err = newKeeper(ctx, cfg, h.db, h.users, log); err != nil {
+		return nil, err
+	}
+	h.keeper.Work(h.jobs)
+	h.operator = newOperator(cfg, h.db, log, h.jobs, sender)
+	if cfg.Vault() {
+		if err := h.assembleVault(ctx, connectors); err != nil {
+			return nil, err
+		}
+	}
+	if h.backups, err = newSchedule(cfg, postgres, h.db, h.jobs, log); err != nil {
+		return nil, err
+	}
+	if err := h.jobs.Open(); err != nil {
+		return nil, err
+	}
+	log.Info("Queue initialized")
+	return h, nil
+}
+
+// assembleVault adds what needs the keys of the vault.
+func (h *house) assembleVault(ctx context.Context, connectors *connector.Set) error {
+	cfg := h.cfg
+	ring, err := openKeyring(cfg)
+	if err != nil {
+		return err
+	}
+	if _, err := kpi.ParseCron(cfg.Cron); err != nil {
+		return fmt.Errorf("CRON_SCHEDULE: %w", err)
+	}
+	h.notices = notify.New(notify.Config{DB: h.db, Log: h.log, Now: time.Now, Queue: h.jobs, Mail: h.users, Production: cfg.Production(),
+		AllowPrivate: cfg.WebhooksAnywhere()})
+	h.credentials, err = vault.New(ctx, vault.Config{DB: h.db, Log: h.log, Keyring: ring, Connectors: connectors, Queue: h.jobs, Notifier: h.notices})
+	if err != nil {
+		return err
+	}
+	h.notices.SealWith(h.credentials)
+	h.pipeline = kpi.New(kpi.Config{DB: h.db, Log: h.log, Now: time.Now, Credentials: h.credentials, Connectors: connectors,
+		Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: h.jobs, Windows: cfg.Windows(), Notifier: h.notices, Silence: time.Duration(cfg.RunSilence), AtOnce: cfg.RunWorkers,
+		Schedules: kpi.Schedules{On: cfg.Scheduler, Cron: cfg.Cron}, OperatorApp: cfg.JWTAudience})
+	h.users.AddExporter("notifications", h.notices.Export)
+	h.users.AddExporter("credentials", h.credentials.Export)
+	h.users.AddExporter("pipeline", h.pipeline.Export)
+	return nil
+}
+
+func (h *house) close() {
+	for _, leave := range slices.Backward(h.leave) {
+		leave()
+	}
+}
+
+// work begins to work jobs: runs with their schedules, mails, webhooks, checks, cleanup. stop takes no further ones, lets those
+// in flight end within SHUTDOWN_TIMEOUT, and gives the others back.
+func (h *house) work(ctx context.Context) (stop func(), err error) {
+	ctx = context.WithoutCancel(ctx)
+	if err := h.jobs.Start(ctx); err != nil {
+		return nil, err
+	}
+	h.log.Info("Worker started", "workers", h.cfg.Workers)
+	if h.cfg.Vault() {
+		h.pipeline.Start(ctx)
+	}
+	if h.backups != nil {
+		h.backups.Start(ctx)
+	}
+	return func() {
+		if h.backups != nil {
+			h.backups.Stop()
+		}
+		if h.cfg.Vault() {
+			h.pipeline.Stop()
+		}
+		within(h.cfg, h.log, "jobs in flight were interrupted; they go on at the next start", h.jobs.Stop)
+	}, nil
 }
 
 // within stops a part of the server in at most SHUTDOWN_TIMEOUT and says what was lost if that was not enough.
@@ -222,40 +336,6 @@ func listen(cfg *config.Config) (net.Listener, error) {
 		return nil, fmt.Errorf("cannot listen on port %d: %w", cfg.Port, err)
 	}
 	return l, nil
-}
-
-// startConnectors connects to the real providers, or with the sandbox to fake ones inside this process. They listen on
-// their own port, so that everything goes over HTTP as it would to the real ones.
-func startConnectors(cfg *config.Config, log *slog.Logger) (*connector.Set, func(), error) {
-	bases := connector.Config{}
-	if !cfg.Production() {
-		bases = connector.Config{GoogleOAuthBase: cfg.GoogleOAuth, GoogleSheetsBase: cfg.GoogleSheets, GoogleDriveBase: cfg.GoogleDrive,
-			GADataBase: cfg.GoogleGAData, MetaBase: cfg.MetaBase, ShopifyBase: cfg.ShopifyBase}
-		bases.AllowPrivate = cfg.GoogleOAuth+cfg.GoogleSheets+cfg.GoogleDrive+cfg.GoogleGAData+cfg.MetaBase+cfg.ShopifyBase != ""
-	}
-	bases.MetaVersion, bases.ShopifyVersion, bases.Off = cfg.MetaVersion, cfg.ShopifyVer, cfg.SourcesOff()
-	if !cfg.Sandbox {
-		return connector.New(bases), func() {}, nil
-	}
-	dir, err := dataDir(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	fake, err := sandbox.New(sandbox.Config{File: filepath.Join(dir, "sandbox.json")})
-	if err != nil {
-		return nil, nil, fmt.Errorf("sandbox: %w", err)
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort("localhost", strconv.Itoa(cfg.SandboxPort)))
-	if err != nil {
-		return nil, nil, fmt.Errorf("sandbox: port %d is taken: set TURKEY_SANDBOX_PORT (0: any)", cfg.SandboxPort)
-	}
-	srv := &http.Server{Handler: fake.Handler(), ReadHeaderTimeout: 10 * time.Second}
-	go srv.Serve(l) //nolint:errcheck // ends when it is closed
-	url := "http://" + l.Addr().String()
-	log.Info("Sandbox providers started: they are fake, nothing leaves this machine", "url", url)
-	fakes := fake.Bases(url)
-	fakes.MetaVersion, fakes.ShopifyVersion, fakes.Off = bases.MetaVersion, bases.ShopifyVersion, bases.Off
-	return connector.New(fakes), func() { _ = srv.Close() }, nil
 }
 
 // announce says where everything is, as the credential guide shows it.

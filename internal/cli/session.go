@@ -13,7 +13,7 @@ import (
 )
 
 func (p *program) sessionCommand() *cobra.Command {
-	stats := &cobra.Command{Use: "stats", Short: "Count sessions", Args: noArgs,
+	stats := &cobra.Command{Use: "stats", Short: "Count sessions", Example: "  gravy session stats", Args: noArgs,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			n, err := a.CountSessions(ctx)
 			if err != nil {
@@ -28,7 +28,7 @@ func (p *program) sessionList() *cobra.Command {
 	var email, app string
 	var limit int
 	var verbose bool
-	c := &cobra.Command{Use: "list-active", Short: "List live sessions, newest first", Args: noArgs,
+	c := &cobra.Command{Use: "list-active", Short: "List live sessions, newest first", Example: "  gravy session list-active -u ada@example.com -v", Args: noArgs,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			if err := checkLimit(limit); err != nil {
 				return err
@@ -67,7 +67,7 @@ func text(s *string) string {
 func (p *program) sessionRevoke() *cobra.Command {
 	var reason string
 	var yes bool
-	c := &cobra.Command{Use: "revoke <token-id>", Short: "End a session", Args: oneArg,
+	c := &cobra.Command{Use: "revoke <token-id>", Short: "End a session", Example: "  gravy session revoke 01a20291-7995-7c8e-bbf7-2d53910760fb -r lost-phone -y", Args: oneArg,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 			id, err := uuid.Parse(args[0])
 			if err != nil {
@@ -91,7 +91,7 @@ func (p *program) sessionRevoke() *cobra.Command {
 func (p *program) sessionRevokeUser() *cobra.Command {
 	var reason, app string
 	var yes bool
-	c := &cobra.Command{Use: "revoke-user <email>", Short: "End all sessions and access tokens of a user", Args: oneArg,
+	c := &cobra.Command{Use: "revoke-user <email>", Short: "End all sessions and access tokens of a user", Example: "  gravy session revoke-user ada@example.com -a shop -y", Args: oneArg,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 			u, id, err := theUser(ctx, a, app, args[0])
 			if err != nil {
@@ -114,7 +114,7 @@ func (p *program) sessionRevokeUser() *cobra.Command {
 func (p *program) sessionCleanup() *cobra.Command {
 	var days int
 	var yes bool
-	c := &cobra.Command{Use: "cleanup", Short: "Delete sessions that expired long ago", Args: noArgs,
+	c := &cobra.Command{Use: "cleanup", Short: "Delete sessions that expired long ago", Example: "  gravy session cleanup -d 7 -y", Args: noArgs,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			if days < 0 || days > 36500 {
 				return errors.New("--days: expected a number from 0 to 36500")

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// tourBlock is a block of shell in README.md that belongs to the tour.
+// tourBlock is a block of shell in a page that belongs to the tour.
 var tourBlock = regexp.MustCompile("(?s)<!-- tour -->\n+```(?:bash|sh)\n(.*?)```")
 
-// TestREADMETour runs the README's own commands, as somebody who pastes them would.
-func TestREADMETour(t *testing.T) {
-	t.Parallel()
+// tour runs the pages' own commands, as somebody who pastes them would, and returns what they print.
+func tour(t *testing.T, env []string, pages ...string) string {
+	t.Helper()
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		t.Skip("no bash on this machine")
@@ -21,17 +21,19 @@ func TestREADMETour(t *testing.T) {
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("no curl on this machine")
 	}
-	readme, err := os.ReadFile("../../README.md")
-	must(t, err)
-	blocks := tourBlock.FindAllStringSubmatch(string(readme), -1)
-	if len(blocks) < 3 {
-		t.Fatalf("README.md has %d blocks of the tour", len(blocks))
-	}
-	s := serve(t, nil, "serve", "--demo")
 	var script strings.Builder
-	for _, b := range blocks {
-		script.WriteString(b[1] + "\n")
+	for _, page := range pages {
+		text, err := os.ReadFile("../../" + page)
+		must(t, err)
+		blocks := tourBlock.FindAllStringSubmatch(string(text), -1)
+		if len(blocks) == 0 {
+			t.Fatalf("%s has no block of the tour", page)
+		}
+		for _, b := range blocks {
+			script.WriteString(b[1] + "\n")
+		}
 	}
+	s := serve(t, env, "serve", "--demo")
 	cmd := exec.Command(bash, "-euo", "pipefail", "-c", script.String())
 	cmd.Dir = t.TempDir()
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "TURKEY=" + s.base, "SANDBOX=" + s.sandbox}
@@ -39,7 +41,12 @@ func TestREADMETour(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	text := string(out)
+	return string(out)
+}
+
+func TestREADMETour(t *testing.T) {
+	t.Parallel()
+	text := tour(t, nil, "README.md")
 	for _, want := range []string{`"accessToken"`, `"verified":true`, `"status":"completed"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output has no %s:\n%s", want, text)
@@ -48,5 +55,14 @@ func TestREADMETour(t *testing.T) {
 	rows := text[max(strings.LastIndex(text, `"completed"`), 0):]
 	if !strings.Contains(rows, "bounce_rate") || !strings.Contains(rows, berlin(t, 1)) || !strings.Contains(rows, berlin(t, 3)) {
 		t.Errorf("no rows at the end:\n%s", text)
+	}
+}
+
+func TestTourOfAnOwnAPI(t *testing.T) {
+	t.Parallel()
+	text := tour(t, []string{"HTTP_JSON_SOURCE=true"}, "README.md", "docs/connectors.md")
+	if i := strings.LastIndex(text, `"completed"`); i < 0 || !strings.Contains(text[i:], "date,days,provisional,currency,orders,revenue,visitors") ||
+		!strings.Contains(text[i:], berlin(t, 7)+",1,true,EUR,") {
+		t.Errorf("no figures at the end:\n%s", text)
 	}
 }

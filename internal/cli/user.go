@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
@@ -35,10 +36,18 @@ func (s *secretFlags) read(ctx context.Context, p *program) (string, error) {
 	switch {
 	case s.password != "":
 		return s.password, nil
-	case s.file == "-" || s.file == "":
-		return p.askSecret(ctx, "Password: ")
+	case s.file == "":
+		return p.askSecret(ctx, "Password: ", p.patience())
 	}
-	content, err := os.ReadFile(s.file)
+	return p.secretFile(ctx, s.file, "Password: ")
+}
+
+// secretFile reads a secret from a file, or with - asks for it and reads a line of the input.
+func (p *program) secretFile(ctx context.Context, file, question string) (string, error) {
+	if file == "-" {
+		return p.askSecret(ctx, question, nil)
+	}
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}
@@ -47,13 +56,14 @@ func (s *secretFlags) read(ctx context.Context, p *program) (string, error) {
 
 func notEmpty(password string) (string, error) {
 	if password == "" {
-		return "", usageError{errors.New("a password is needed: -p, --password-file, or a line on the standard input")}
+		return "", usageError{errors.New("a secret is needed and none was given: in a file, or as a line on the standard input")}
 	}
 	return password, nil
 }
 
-// askSecret reads a line. On a terminal it asks, and what is typed is not shown.
-func (p *program) askSecret(ctx context.Context, question string) (string, error) {
+// askSecret reads a line. On a terminal it asks, and what is typed is not shown. An input that stays silent until late is an
+// error.
+func (p *program) askSecret(ctx context.Context, question string, late <-chan time.Time) (string, error) {
 	if f, ok := p.in.(*os.File); ok && terminal(f) {
 		fmt.Fprint(p.err, question)
 		echo := func(how string) {
@@ -76,6 +86,8 @@ func (p *program) askSecret(ctx context.Context, question string) (string, error
 	select {
 	case <-ctx.Done():
 		return "", ctx.Err()
+	case <-late:
+		return notEmpty("")
 	case a := <-read:
 		if a.err != nil && !errors.Is(a.err, io.EOF) {
 			return "", a.err
@@ -139,7 +151,7 @@ func (p *program) printUsers(users []auth.User) error {
 func (p *program) userList() *cobra.Command {
 	var app, role string
 	var limit int
-	c := &cobra.Command{Use: "list", Short: "List users, newest first", Args: noArgs,
+	c := &cobra.Command{Use: "list", Short: "List users, newest first", Example: "  gravy user list -a shop -r admin\n  gravy user list -l 10 --json", Args: noArgs,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, _ []string) error {
 			if err := checkLimit(limit); err != nil {
 				return err
@@ -170,7 +182,7 @@ func checkLimit(limit int) error {
 func (p *program) userFind() *cobra.Command {
 	var app, role string
 	var exact bool
-	c := &cobra.Command{Use: "find <email>", Short: "Find users by a part of their address", Args: oneArg,
+	c := &cobra.Command{Use: "find <email>", Short: "Find users by a part of their address", Example: "  gravy user find ada@\n  gravy user find ada@example.com -e", Args: oneArg,
 		RunE: p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 			email, part := "", args[0]
 			if exact {
@@ -209,11 +221,11 @@ func theUser(ctx context.Context, a *auth.Service, app, email string) (u auth.Us
 	return users[0], id, err
 }
 
-// onUser is a command about one user of an app, named by the address.
-func (p *program) onUser(use, short, question string, act func(ctx context.Context, a *auth.Service, u auth.User, id uuid.UUID) error) *cobra.Command {
+// onUser is a command about one user of an app, named by the address; example is how one goes on.
+func (p *program) onUser(use, short, question, example string, act func(ctx context.Context, a *auth.Service, u auth.User, id uuid.UUID) error) *cobra.Command {
 	var app string
 	var yes bool
-	c := &cobra.Command{Use: use + " <email>", Short: short, Args: oneArg}
+	c := &cobra.Command{Use: use + " <email>", Short: short, Args: oneArg, Example: "  gravy user " + use + " ada@example.com -a shop" + example}
 	c.Flags().StringVarP(&app, "app-id", "a", "", "app (needed)")
 	if question != "" {
 		yesFlag(c, &yes)
@@ -237,7 +249,7 @@ func (p *program) onUser(use, short, question string, act func(ctx context.Conte
 }
 
 func (p *program) userShow() *cobra.Command {
-	return p.onUser("show", "Show a user", "", func(ctx context.Context, a *auth.Service, u auth.User, id uuid.UUID) error {
+	return p.onUser("show", "Show a user", "", "", func(ctx context.Context, a *auth.Service, u auth.User, id uuid.UUID) error {
 		u, err := a.UserOf(ctx, u.AppID, id)
 		if err != nil {
 			return err
@@ -259,7 +271,7 @@ func (p *program) showUser(u auth.User) error {
 func (p *program) userRole() *cobra.Command {
 	var role string
 	var force bool
-	c := p.onUser("update-role", "Change a user's role; tokens and sessions end", "Change the role of %s in app %s?",
+	c := p.onUser("update-role", "Change a user's role; tokens and sessions end", "Change the role of %s in app %s?", " -r admin -y",
 		func(ctx context.Context, a *auth.Service, u auth.User, id uuid.UUID) error {
 			u, err := a.SetUserRole(ctx, u.AppID, id, role)
 			if err != nil {
@@ -289,7 +301,7 @@ func forceFlag(c *cobra.Command, force *bool) {
 func (p *program) userPassword() *cobra.Command {
 	var secret secretFlags
 	var password string
-	c := p.onUser("reset-password", "Set a user's password; tokens and sessions end", "Set the password of %s in app %s?",
+	c := p.onUser("reset-password", "Set a user's password; tokens and sessions end", "Set the password of %s in app %s?", " --password-file new.txt -y",
 		func(ctx context.Context, a *auth.Service, u auth.User, id uuid.UUID) error {
 			u, err := a.SetUserPassword(ctx, u.AppID, id, password)
 			if err != nil {
@@ -312,7 +324,7 @@ func (p *program) userPassword() *cobra.Command {
 }
 
 func (p *program) userVerify() *cobra.Command {
-	return p.onUser("verify-email", "Take a user's address as verified", "Take the address of %s in app %s as verified?",
+	return p.onUser("verify-email", "Take a user's address as verified", "Take the address of %s in app %s as verified?", " -y",
 		func(ctx context.Context, a *auth.Service, u auth.User, id uuid.UUID) error {
 			u, err := a.VerifyUser(ctx, u.AppID, id)
 			if err != nil {
@@ -324,7 +336,7 @@ func (p *program) userVerify() *cobra.Command {
 
 func (p *program) userDelete() *cobra.Command {
 	var yes, force bool
-	c := &cobra.Command{Use: "delete <user-id>", Short: "Delete a user with everything that is theirs", Args: oneArg}
+	c := &cobra.Command{Use: "delete <user-id>", Short: "Delete a user with everything that is theirs", Example: "  gravy user delete 01a20291-7995-7c8e-bbf7-2d53910760fb -y", Args: oneArg}
 	c.RunE = p.operate(func(ctx context.Context, a *auth.Service, args []string) error {
 		id, err := uuid.Parse(args[0])
 		if err != nil {

@@ -61,7 +61,7 @@ func (p *program) progress() func(what string, done, total int64) {
 }
 
 func (p *program) vaultStatus() *cobra.Command {
-	return &cobra.Command{Use: "status", Short: "Show root keys, and what is sealed under which keys", Args: noArgs,
+	return &cobra.Command{Use: "status", Short: "Show root keys, and what is sealed under which keys", Example: "  gravy vault status --json", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withKeeper(cmd, func(ctx context.Context, k *vault.Keeper) error {
 				st, err := k.Status(ctx)
@@ -187,7 +187,7 @@ func (p *program) showRotation(done vault.Rotation) error {
 
 func (p *program) vaultReseal() *cobra.Command {
 	var yes bool
-	c := &cobra.Command{Use: "reseal", Short: "Give every user new data keys and seal everything anew", Args: noArgs,
+	c := &cobra.Command{Use: "reseal", Short: "Give every user new data keys and seal everything anew", Example: "  gravy vault reseal -y", Args: noArgs,
 		Long: "Makes a new key for every user, seals their credentials, old versions, tokens and webhook secrets with it, and drops the\n" +
 			"old keys. Servers go on reading and writing. A reseal that was cut off goes on where it was. What leaked before stays\n" +
 			"leaked: revoke it at its provider.",

@@ -81,6 +81,16 @@ type Config struct {
 	KMSToken       Secret   `env:"VAULT_KMS_TOKEN"`
 	KMSNamespace   string   `env:"VAULT_KMS_NAMESPACE"`
 
+	AuditRetentionDays int    `env:"AUDIT_RETENTION_DAYS"` // what `gravy audit archive` leaves in the database; 0: it has to be told
+	AuditArchiveDir    string `env:"AUDIT_ARCHIVE_DIR"`
+	AuditCheckpoints   string `env:"AUDIT_CHECKPOINT_FILE"` // gets the newest seal as a line once an hour
+
+	BackupDir        string   `env:"BACKUP_DIR"`
+	BackupCron       string   `env:"BACKUP_CRON"`           // empty: this server makes no backups by itself
+	BackupRecipients []string `env:"BACKUP_AGE_RECIPIENTS"` // age public keys; none: backups are not encrypted
+	BackupIdentity   string   `env:"BACKUP_AGE_IDENTITY_FILE"`
+	BackupDays       int      `env:"BACKUP_RETENTION_DAYS" envDefault:"30"`
+
 	EmailService  string `env:"EMAIL_SERVICE"` // mailgun, smtp, mailbox, log, none
 	MailgunKey    Secret `env:"MAILGUN_API_KEY"`
 	MailgunDomain string `env:"MAILGUN_DOMAIN"`
@@ -93,6 +103,13 @@ type Config struct {
 	SMTPUser      string `env:"SMTP_USER"`
 	SMTPPassword  Secret `env:"SMTP_PASSWORD"`
 	MailTemplates string `env:"EMAIL_TEMPLATES"` // folder of templates that replace the built-in ones
+
+	SlackURL      Secret   `env:"SLACK_WEBHOOK_URL"` // the operator's channels: who hears what is wrong with the server
+	DiscordURL    Secret   `env:"DISCORD_WEBHOOK_URL"`
+	TelegramToken Secret   `env:"TELEGRAM_BOT_TOKEN"`
+	TelegramChat  string   `env:"TELEGRAM_CHAT_ID"`
+	TelegramBase  string   `env:"TELEGRAM_API_BASE" envDefault:"https://api.telegram.org"`
+	EmailTo       []string `env:"EMAIL_TO"`
 
 	RedisURL        Secret       `env:"REDIS_URL"` // limits and lockouts live there when it is set
 	GeneralWindow   Milliseconds `env:"RATE_LIMIT_WINDOW_MS"`
@@ -124,9 +141,12 @@ type Config struct {
 	Cron          string       `env:"CRON_SCHEDULE" envDefault:"0 2 * * *"` // of schedules that their users have not set
 	Scheduler     bool         `env:"ENABLE_SCHEDULER" envDefault:"true"`   // this process looks for what is due
 	MaxAttempts   int          `env:"MAX_RETRIES" envDefault:"3"`
-	HookPrivate   *bool        `env:"WEBHOOK_ALLOW_PRIVATE"` // webhooks may lead to private addresses; default: outside production
-	Workers       int          `env:"WORKERS" envDefault:"8"`
-	Sandbox       bool         `env:"TURKEY_SANDBOX"` // fake providers instead of the real ones; never in production
+	HookPrivate   *bool        `env:"WEBHOOK_ALLOW_PRIVATE"`        // webhooks may lead to private addresses; default: outside production
+	Workers       int          `env:"WORKERS" envDefault:"8"`       // 0: this server works no jobs
+	RunWorkers    int          `env:"RUN_WORKERS" envDefault:"100"` // runs at once; they mostly wait for providers
+	WorkerHealth  string       `env:"WORKER_HEALTH_ADDR"`           // where `turkey worker` answers health checks; empty: nowhere
+	RunSilence    Duration     `env:"RUN_SILENCE" envDefault:"30s"` // after it a run whose process says nothing goes to another
+	Sandbox       bool         `env:"TURKEY_SANDBOX"`               // fake providers instead of the real ones; never in production
 	SandboxPort   int          `env:"TURKEY_SANDBOX_PORT" envDefault:"3900"`
 	GoogleOAuth   string       `env:"GOOGLE_OAUTH_BASE"`
 	GoogleSheets  string       `env:"GOOGLE_SHEETS_BASE"`
@@ -142,6 +162,9 @@ type Config struct {
 	ShopifyBase   string       `env:"SHOPIFY_API_BASE"`
 	ShopifyVer    string       `env:"SHOPIFY_API_VERSION"` // empty: the pinned one
 	ShopifyOn     bool         `env:"SHOPIFY_ENABLED" envDefault:"true"`
+	HTTPJSON      bool         `env:"HTTP_JSON_SOURCE"` // the service http_json, which the credential API's list does not have
+	JSONBase      string       `env:"HTTP_JSON_API_BASE"`
+	JSONWindow    int          `env:"HTTP_JSON_WINDOW_DAYS"`
 }
 
 // aliases maps further accepted names to the canonical one, which wins.
@@ -394,6 +417,24 @@ func (c *Config) check() (problems []string) {
 	if c.JWTAlgorithm != "ES256" {
 		add("JWT_ALGORITHM: only ES256 is supported; remove the variable")
 	}
+	if c.Workers < 0 {
+		add("WORKERS: not negative; 0 works no jobs")
+	}
+	if c.RunWorkers < 1 {
+		add("RUN_WORKERS: at least 1")
+	}
+	if c.RunSilence < Duration(time.Second) {
+		add("RUN_SILENCE: at least 1s")
+	}
+	if c.BackupCron != "" && c.BackupDir == "" {
+		add("BACKUP_DIR: needed for BACKUP_CRON, the directory of the backups")
+	}
+	if c.AuditRetentionDays < 0 {
+		add("AUDIT_RETENTION_DAYS: not negative")
+	}
+	if c.BackupDays < 1 {
+		add("BACKUP_RETENTION_DAYS: at least 1")
+	}
 	if c.CleanupHours < 1 {
 		add("CLEANUP_INTERVAL_HOURS: at least 1")
 	}
@@ -436,6 +477,7 @@ func (c *Config) check() (problems []string) {
 	}
 	problems = append(problems, c.checkIssuers()...)
 	problems = append(problems, c.checkProviders()...)
+	problems = append(problems, c.checkOperator()...)
 	if c.Production() {
 		problems = append(problems, c.checkProduction()...)
 	}

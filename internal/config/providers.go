@@ -27,7 +27,7 @@ func (c *Config) checkProviders() (problems []string) {
 
 // Windows are the days that each run of a source restates; 0 leaves it to the source.
 func (c *Config) Windows() map[string]int {
-	return map[string]int{"meta": c.MetaWindow, "ga4": c.GA4Window, "shopify": c.ShopifyWindow}
+	return map[string]int{"meta": c.MetaWindow, "ga4": c.GA4Window, "shopify": c.ShopifyWindow, "http_json": c.JSONWindow}
 }
 
 // SourcesOff lists the services that "sync all" leaves out.

@@ -20,6 +20,9 @@ const (
 	maxRetryAfter = time.Hour
 )
 
+// ErrTooLong is the cause where a provider had more to say than is read at a time.
+var ErrTooLong = errors.New("the answer is too long")
+
 // client is the one way out to a provider.
 type client struct {
 	http *http.Client
@@ -90,7 +93,7 @@ func (a answer) plausible(provider string) error {
 	switch {
 	case len(a.body) > maxAnswer:
 		// Asking again gives the same, hence not Unavailable.
-		return fail(Invalid, "%s answered with more than %d MiB", provider, maxAnswer>>20)
+		return fail(Invalid, "%s answered with more than %d MiB", provider, maxAnswer>>20).because(ErrTooLong)
 	case a.status == http.StatusTooManyRequests: // also Google's HTML page for blocked networks
 		return nil
 	case a.status >= 500:

@@ -14,6 +14,7 @@ const (
 	Meta         = "meta"
 	GA4          = "ga4"
 	Shopify      = "shopify"
+	HTTPJSON     = "http_json"
 )
 
 // Kinds of credential content, as in the credential API.
@@ -31,12 +32,16 @@ type Config struct {
 	MetaBase                                                       string
 	// ShopifyBase is followed by the shop, because each shop is a host of its own: ShopifyBase + "/x.myshopify.com/admin/…".
 	ShopifyBase string
+	// HTTPJSONBase is followed by the host that the credential names: HTTPJSONBase + "/api.example.com/v1/…".
+	HTTPJSONBase string
 	// ShopifyVersion is the Admin API's version; "" is the pinned one.
 	ShopifyVersion string
 	// MetaVersion is the Graph API's version; "" is the pinned one.
 	MetaVersion string
 	// Off names sources that the operator has switched off. They stay usable one by one, and are not among Sources.
 	Off []string
+	// HTTPJSON adds the service http_json, which the credential API's list of services does not have.
+	HTTPJSON bool
 	// AllowPrivate permits loopback and private addresses. Only for an overridden base.
 	AllowPrivate bool
 	// Now is the clock; nil is time.Now.
@@ -52,15 +57,18 @@ type Service interface {
 	Verify(ctx context.Context, secret []byte, bound Binding) (Proof, error)
 }
 
-// Source is a provider that the pipeline reads figures from.
+// Source is a provider that the pipeline reads figures from. Embedding an *Outline is most of it.
 type Source interface {
 	Service
-	// Columns is the header of the source's tab, in order, id and date included (§7.4).
+	// Outlined says what is fixed about the source.
+	Outlined() *Outline
+	// Columns and Totals are the outline's.
 	Columns() []string
-	// Totals says which columns add up over days, and what is worked out from the sums.
 	Totals() Totals
 	// Window is the number of days that each run reads again, because the provider still corrects them.
 	Window() int
+	// Version is that of the provider's API as it stands in addresses, "" if there is none.
+	Version() string
 	// Extract returns one row for each day from..to, YYYY-MM-DD, both included, in the source's own time zone. A day without
 	// activity is a row of zeros. An empty from means the provider's own yesterday; to is then ignored, otherwise an empty to
 	// means from. The error is an *Error.
@@ -116,6 +124,7 @@ type Proof struct {
 type Report struct {
 	Rows               []Row
 	TimeZone, Currency string
+	Metrics            []Metric // of a source whose outline has none: what this credential's rows hold
 }
 
 // Row is one day of a source. The keys of Metrics are Columns without id and date; each value is a plain decimal number.
@@ -124,6 +133,18 @@ type Row struct {
 	Date    string
 	Metrics map[string]json.Number
 	Sources map[string]string
+}
+
+// registry lists the services. A new one is a line here, besides its own file.
+var registry = []struct {
+	*Outline
+	open func(Config, *google) Service
+}{
+	{&sheetsOutline, func(cfg Config, g *google) Service { return newSheets(cfg, g) }},
+	{&metaOutline, func(cfg Config, g *google) Service { return newMeta(cfg, g.client) }},
+	{&ga4Outline, func(cfg Config, g *google) Service { return newGA4(cfg, g) }},
+	{&shopifyOutline, func(cfg Config, g *google) Service { return newShopify(cfg, g.client) }},
+	{&httpJSONOutline, func(cfg Config, _ *google) Service { return newHTTPJSON(cfg) }},
 }
 
 // Set is all connectors on one HTTP client and one token cache. It is safe for concurrent use.
@@ -139,22 +160,14 @@ func New(cfg Config) *Set {
 		cfg.Now = time.Now
 	}
 	g := newGoogle(cfg)
-	sheets := &Sheets{
-		google:     g,
-		sheetsBase: base(cfg.GoogleSheetsBase, "https://sheets.googleapis.com"),
-		driveBase:  base(cfg.GoogleDriveBase, "https://www.googleapis.com"),
+	s := &Set{services: map[string]Service{}, off: cfg.Off}
+	for _, r := range registry {
+		if r.Service != HTTPJSON || cfg.HTTPJSON {
+			s.services[r.Service] = r.open(cfg, g)
+		}
 	}
-	analytics := &ga4{
-		google:   g,
-		base:     base(cfg.GADataBase, "https://analyticsdata.googleapis.com"),
-		now:      cfg.Now,
-		pageSize: ga4PageSize,
-	}
-	return &Set{
-		services: map[string]Service{GoogleSheets: sheets, GA4: analytics, Meta: newMeta(cfg, g.client), Shopify: newShopify(cfg, g.client)},
-		sheets:   sheets,
-		off:      cfg.Off,
-	}
+	s.sheets, _ = s.services[GoogleSheets].(*Sheets) // the registry has it
+	return s
 }
 
 func base(override, standard string) string {

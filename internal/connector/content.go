@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,6 +19,7 @@ const invalidJSON = "Invalid JSON format"
 // encoding/json alone would match names regardless of case and let the last of two equal names win.
 type fields struct {
 	members  map[string]any
+	within   string // what precedes names in problems: "auth.", "metrics[2]."
 	problems []string
 }
 
@@ -83,22 +86,57 @@ func readObject(d *json.Decoder, depth int) (any, error) {
 }
 
 func readArray(d *json.Decoder, depth int) (any, error) {
+	elements := []any{}
 	for d.More() {
-		if _, err := readValue(d, depth+1); err != nil {
+		value, err := readValue(d, depth+1)
+		if err != nil {
 			return nil, err
 		}
+		elements = append(elements, value)
 	}
 	_, err := d.Token()
-	return []any{}, err // no named field is an array, so only that it is one matters
+	return elements, err
 }
 
 func (f *fields) problem(text string) { f.problems = append(f.problems, text) }
+
+func (f *fields) missing(name string) { f.problem("Missing " + f.within + name) }
+func (f *fields) invalid(name string) { f.problem("Invalid " + f.within + name) }
+
+// below reads the members of an object that stands in a field. Its problems become those of f when read has returned.
+func (f *fields) below(name string, value any, read func(*fields)) {
+	members, ok := value.(map[string]any)
+	if !ok {
+		f.invalid(name)
+		return
+	}
+	inner := &fields{members: members, within: f.within + name + "."}
+	read(inner)
+	f.problems = append(f.problems, inner.problems...)
+}
+
+// only refuses members of other names: where many are optional, a misspelt one would be passed over without a word.
+func (f *fields) only(names ...string) {
+	for _, name := range slices.Sorted(maps.Keys(f.members)) {
+		if !slices.Contains(names, name) {
+			f.problem("Unknown " + f.within + plainName(name))
+		}
+	}
+}
+
+// plainName keeps what may be anything, a secret in the wrong place too, out of a message.
+func plainName(name string) string {
+	if !columnName.MatchString(strings.ToLower(name)) {
+		return "(a field of another name)"
+	}
+	return name
+}
 
 // required returns a non-empty string member as sent.
 func (f *fields) required(name string) string {
 	value, _ := f.members[name].(string)
 	if strings.TrimSpace(value) == "" {
-		f.problem("Missing " + name)
+		f.missing(name)
 		return ""
 	}
 	return value
@@ -112,7 +150,7 @@ func (f *fields) optional(name string) string {
 	case string:
 		return value
 	default:
-		f.problem("Invalid " + name)
+		f.invalid(name)
 		return ""
 	}
 }

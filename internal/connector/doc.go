@@ -4,7 +4,8 @@
 //
 // Invariants:
 //   - A user's JSON is read strictly into our own structs and never reaches a provider library. Hosts are constants or the
-//     operator's setting, or a shop of Shopify's in exactly one form; token_uri and auth_uri of a credential are never contacted.
+//     operator's setting, or a shop of Shopify's in exactly one form, or the one public host of an http_json credential; token_uri and
+//     auth_uri of a credential are never contacted.
 //   - Every call ends after 10 s, follows no redirect, reads at most 5 MiB, uses no proxy and refuses addresses that are not
 //     public, checked after DNS resolution (Config.AllowPrivate lifts that for the sandbox).
 //   - Every failure of a provider is an *Error: a Reason for programs, a Message a person can act on. Neither it nor its cause

@@ -25,6 +25,12 @@ func ShopTable(raw []byte) (map[string]map[string]json.Number, error) {
 	return table.days()
 }
 
+// CallHTTPJSON calls an address as the source does, past what is said of addresses at once.
+func CallHTTPJSON(ctx context.Context, cfg Config, url string) error {
+	_, err := newHTTPJSON(cfg).client.do(ctx, request{provider: "it", method: "GET", url: url})
+	return err
+}
+
 // SetGA4PageSize makes paging testable with few days.
 func (s *Set) SetGA4PageSize(n int) { s.services[GA4].(*ga4).pageSize = n }
 

@@ -15,50 +15,45 @@ import (
 
 const (
 	ga4PageSize = 10000 // rows per call; one row is one day
-	ga4Window   = 3     // days: GA4 settles within 24 to 48 h
-	ga4MaxDays  = 5000  // more than GA4 has existed, and a bound on the rows of one report
+	maxDays     = 5000  // more than GA4 has existed, and a bound on the rows of one report
 )
 
-// ga4Metrics are the Data API's metrics in the order in which they are asked for, with their columns.
-var ga4Metrics = []struct{ name, column string }{
-	{"sessions", "sessions"},
-	{"totalUsers", "users"},
-	{"addToCarts", "add_to_cart"},
-	{"ecommercePurchases", "purchases"},
-	{"totalRevenue", "revenue"},
-	{"bounceRate", "bounce_rate"},
+// ga4Outline has the Data API's metrics in the order in which they are asked for. Somebody who came on two days is one user.
+var ga4Outline = Outline{
+	Service: GA4, Title: "GA4", Restates: 3, Settles: 2, // GA4 settles within 24 to 48 h
+	Metrics: []Metric{
+		{Column: "sessions", Field: "sessions", Kind: Sum, Mark: true},
+		{Column: "users", Field: "totalUsers", Kind: PerDay, Mark: true},
+		{Column: "add_to_cart", Field: "addToCarts", Kind: Sum},
+		{Column: "purchases", Field: "ecommercePurchases", Kind: Sum},
+		{Column: "revenue", Field: "totalRevenue", Kind: Sum},
+		{Column: "bounce_rate", Field: "bounceRate", Kind: PerDay, Mark: true},
+		{Column: "ad_spend", Kind: Sum, Later: true}, // GA4 does not know it
+	},
+	Ratios: []Ratio{{"conversion_rate", "purchases", "sessions", 100}, {"aov", "revenue", "purchases", 1}},
 }
-
-// ga4Constant is the column that GA4 does not know.
-const ga4Constant = "ad_spend"
 
 // ga4 reads Google Analytics 4 through the Data API v1beta.
 type ga4 struct {
+	*Outline
 	google   *google
 	base     string
 	now      func() time.Time
 	pageSize int
 }
 
-func (g *ga4) Name() string { return GA4 }
-
-func (g *ga4) Window() int { return ga4Window }
-
-func (g *ga4) Columns() []string {
-	columns := []string{"id", "date"}
-	for _, m := range ga4Metrics {
-		columns = append(columns, m.column)
-	}
-	return append(columns, ga4Constant)
-}
-
-// Totals leaves users out: somebody who came on two days is one.
-func (g *ga4) Totals() Totals {
-	return Totals{
-		Sums:   []string{"sessions", "add_to_cart", "purchases", "revenue", ga4Constant},
-		Ratios: []Ratio{{"conversion_rate", "purchases", "sessions", 100}, {"aov", "revenue", "purchases", 1}},
+func newGA4(cfg Config, g *google) *ga4 {
+	return &ga4{
+		Outline:  &ga4Outline,
+		google:   g,
+		base:     base(cfg.GADataBase, "https://analyticsdata.googleapis.com"),
+		now:      cfg.Now,
+		pageSize: ga4PageSize,
 	}
 }
+
+// Version is the pinned one.
+func (g *ga4) Version() string { return ga4Version }
 
 var propertyID = regexp.MustCompile(`^(?:properties/)?([0-9]{1,20})$`)
 
@@ -102,7 +97,7 @@ func (g *ga4) Verify(ctx context.Context, secret []byte, _ Binding) (Proof, erro
 	}
 	r, err := g.run(ctx, who, property, ga4Request{
 		DateRanges: []ga4Range{{StartDate: "yesterday", EndDate: "yesterday"}},
-		Metrics:    []ga4Name{{Name: ga4Metrics[0].name}},
+		Metrics:    []ga4Name{{Name: ga4Outline.fields()[0]}},
 		Limit:      1,
 	})
 	if err != nil {
@@ -185,7 +180,7 @@ func daysBetween(from, to string) ([]string, error) {
 	if err != nil {
 		return nil, fail(Invalid, "Not a date: %q", to)
 	}
-	if last.Before(first) || last.Sub(first) > ga4MaxDays*24*time.Hour {
+	if last.Before(first) || last.Sub(first) > maxDays*24*time.Hour {
 		return nil, fail(Invalid, "Not a range of days: %s to %s", from, to)
 	}
 	var days []string
@@ -251,8 +246,8 @@ func (g *ga4) days(ctx context.Context, who *account, property string, span ga4R
 		Limit:               g.pageSize,
 		ReturnPropertyQuota: true,
 	}
-	for _, m := range ga4Metrics {
-		r.Metrics = append(r.Metrics, ga4Name{Name: m.name})
+	for _, name := range g.fields() {
+		r.Metrics = append(r.Metrics, ga4Name{Name: name})
 	}
 	found := &ga4Days{rows: map[string]map[string]json.Number{}}
 	for {
@@ -267,7 +262,7 @@ func (g *ga4) days(ctx context.Context, who *account, property string, span ga4R
 		if r.Offset >= page.RowCount {
 			return found, nil
 		}
-		if len(page.Rows) == 0 || r.Offset > ga4MaxDays {
+		if len(page.Rows) == 0 || r.Offset > maxDays {
 			return nil, fail(Unavailable, "The Google Analytics Data API gave an incomplete report")
 		}
 	}
@@ -318,13 +313,12 @@ func (d *ga4Days) add(page ga4Response) error {
 		if _, twice := d.rows[date]; twice {
 			return fail(Unavailable, "The Google Analytics Data API gave several rows for %s", date)
 		}
-		metrics := zeroDay()
-		for _, m := range ga4Metrics {
-			if i, ok := column[m.name]; ok && i < len(row.MetricValues) {
-				metrics[m.column] = number(row.MetricValues[i].Value)
+		d.rows[date] = ga4Outline.day(func(field string) json.Number {
+			if i, ok := column[field]; ok && i < len(row.MetricValues) {
+				return number(row.MetricValues[i].Value)
 			}
-		}
-		d.rows[date] = metrics
+			return "0"
+		})
 	}
 	return nil
 }
@@ -340,32 +334,33 @@ func (d *ga4Days) report(days []string) (Report, error) {
 	for _, date := range days {
 		metrics, ok := d.rows[date]
 		if !ok {
-			metrics = zeroDay()
+			metrics = ga4Outline.zero()
 		}
 		r.Rows = append(r.Rows, Row{Date: date, Metrics: metrics})
 	}
 	return r, nil
 }
 
-func zeroDay() map[string]json.Number {
-	metrics := map[string]json.Number{ga4Constant: "0"}
-	for _, m := range ga4Metrics {
-		metrics[m.column] = "0"
-	}
-	return metrics
-}
-
 var decimal = regexp.MustCompile(`^-?(0|[1-9][0-9]{0,30})(\.[0-9]{1,30})?$`)
 
-// number reads a provider's figure as a plain decimal, exactly where it is one; anything that is no number is 0 (§7).
+// number reads a provider's figure as a plain decimal; anything that is no number is 0 (§7).
 func number(text string) json.Number {
+	n, ok := figure(text)
+	if !ok {
+		return "0"
+	}
+	return n
+}
+
+// figure reads a plain decimal, exactly where it is one.
+func figure(text string) (n json.Number, ok bool) {
 	text = strings.TrimSpace(text)
 	if decimal.MatchString(text) {
-		return json.Number(text)
+		return json.Number(text), true
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || strings.ContainsAny(text, "xX_") || math.IsInf(f, 0) || math.IsNaN(f) || math.Abs(f) >= 1e30 {
-		return "0"
+		return "", false
 	}
-	return json.Number(strconv.FormatFloat(f, 'f', -1, 64))
+	return json.Number(strconv.FormatFloat(f, 'f', -1, 64)), true
 }

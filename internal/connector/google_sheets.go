@@ -26,6 +26,16 @@ type Sheets struct {
 	sheetsBase, driveBase string
 }
 
+var sheetsOutline = Outline{Service: GoogleSheets, Title: "Google Sheets"}
+
+func newSheets(cfg Config, g *google) *Sheets {
+	return &Sheets{
+		google:     g,
+		sheetsBase: base(cfg.GoogleSheetsBase, "https://sheets.googleapis.com"),
+		driveBase:  base(cfg.GoogleDriveBase, "https://www.googleapis.com"),
+	}
+}
+
 // File is a spreadsheet that the account can see.
 type File struct{ ID, Name string }
 
@@ -188,9 +198,14 @@ func (g *Sheets) Tabs(ctx context.Context, secret []byte, spreadsheetID string) 
 	return tabs, nil
 }
 
-// Values reads a whole tab as a person sees it. Rows end at their last non-empty cell.
-func (g *Sheets) Values(ctx context.Context, secret []byte, spreadsheetID, tab string) ([][]string, error) {
-	raw, err := g.values(ctx, secret, spreadsheetID, tab, "?majorDimension=ROWS&valueRenderOption=FORMATTED_VALUE")
+// Values reads a tab as a person sees it: all of it, or the rows from..to, counted from 1, both included and within the grid.
+// Rows end at their last non-empty cell, and the rows at the last that is not empty.
+func (g *Sheets) Values(ctx context.Context, secret []byte, spreadsheetID, tab string, from, to int) ([][]string, error) {
+	cells := ""
+	if to > 0 {
+		cells = fmt.Sprintf("!%d:%d", from, to)
+	}
+	raw, err := g.values(ctx, secret, spreadsheetID, tab, cells, "?majorDimension=ROWS&valueRenderOption=FORMATTED_VALUE")
 	if err != nil {
 		return nil, err
 	}
@@ -210,16 +225,16 @@ func (g *Sheets) Values(ctx context.Context, secret []byte, spreadsheetID, tab s
 // days since 1899-12-30.
 func (g *Sheets) Raw(ctx context.Context, secret []byte, spreadsheetID, tab string) ([][]any, error) {
 	const query = "?majorDimension=ROWS&valueRenderOption=UNFORMATTED_VALUE&dateTimeRenderOption=SERIAL_NUMBER"
-	return g.values(ctx, secret, spreadsheetID, tab, query)
+	return g.values(ctx, secret, spreadsheetID, tab, "", query)
 }
 
 // Formulas is Raw, with formulas in place of what they give.
 func (g *Sheets) Formulas(ctx context.Context, secret []byte, spreadsheetID, tab string) ([][]any, error) {
 	const query = "?majorDimension=ROWS&valueRenderOption=FORMULA&dateTimeRenderOption=SERIAL_NUMBER"
-	return g.values(ctx, secret, spreadsheetID, tab, query)
+	return g.values(ctx, secret, spreadsheetID, tab, "", query)
 }
 
-func (g *Sheets) values(ctx context.Context, secret []byte, spreadsheetID, tab, query string) ([][]any, error) {
+func (g *Sheets) values(ctx context.Context, secret []byte, spreadsheetID, tab, cells, query string) ([][]any, error) {
 	who, err := g.google.open(secret, scopeSheetsAndDrive)
 	if err != nil {
 		return nil, err
@@ -228,7 +243,7 @@ func (g *Sheets) values(ctx context.Context, secret []byte, spreadsheetID, tab, 
 		Values [][]any `json:"values"`
 	}
 	t := sheetsTarget(who, spreadsheetID, tab)
-	path, err := g.path(spreadsheetID, "/values/"+url.PathEscape(quoteTab(tab))+query)
+	path, err := g.path(spreadsheetID, "/values/"+url.PathEscape(quoteTab(tab)+cells)+query)
 	if err != nil {
 		return nil, err
 	}

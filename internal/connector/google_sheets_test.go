@@ -29,7 +29,7 @@ func TestSheetsWriteAndRead(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(raw, want) {
 		t.Errorf("Raw = %#v, %v, want %#v", raw, err, want)
 	}
-	shown, err := sheets.Values(t.Context(), secret, id, "GA4")
+	shown, err := sheets.Values(t.Context(), secret, id, "GA4", 0, 0)
 	wantShown := [][]string{{"id", "date", "revenue"}, {"=1+1", "2026-11-20", "1234.5", "", "TRUE"}, {"x", "2026-11-19", "3"}}
 	if err != nil || !reflect.DeepEqual(shown, wantShown) {
 		t.Errorf("Values = %#v, %v", shown, err)
@@ -83,12 +83,12 @@ func TestSheetsTabNames(t *testing.T) {
 		if err := sheets.Write(t.Context(), secret, id, name, []connector.Range{{A1: "A1", Values: [][]any{{name}}}}); err != nil {
 			t.Errorf("write %q: %v", name, err)
 		}
-		values, err := sheets.Values(t.Context(), secret, id, name)
+		values, err := sheets.Values(t.Context(), secret, id, name, 0, 0)
 		if err != nil || len(values) != 1 || values[0][0] != name {
 			t.Errorf("read %q: %v, %v", name, values, err)
 		}
 	}
-	_, err := sheets.Values(t.Context(), secret, id, "no such tab")
+	_, err := sheets.Values(t.Context(), secret, id, "no such tab", 0, 0)
 	wantError(t, err, connector.NotFound, fmt.Sprintf("Sheet not found: %q in spreadsheet %s", "no such tab", id))
 	err = sheets.Write(t.Context(), secret, id, "no such tab", []connector.Range{{A1: "A1", Values: [][]any{{1}}}})
 	wantError(t, err, connector.NotFound, "Sheet not found")
@@ -133,7 +133,7 @@ func TestSheetsReaderMayNotWrite(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	id := b.control(http.MethodPost, "/spreadsheets", map[string]any{"shareWith": b.email, "role": "reader"})["spreadsheetId"].(string)
-	if _, err := b.set.Sheets().Values(t.Context(), b.sheetsSecret(), id, "Sheet1"); err != nil {
+	if _, err := b.set.Sheets().Values(t.Context(), b.sheetsSecret(), id, "Sheet1", 0, 0); err != nil {
 		t.Error(err)
 	}
 	err := b.set.Sheets().Write(t.Context(), b.sheetsSecret(), id, "Sheet1", []connector.Range{{A1: "A1", Values: [][]any{{1}}}})

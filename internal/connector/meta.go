@@ -15,8 +15,7 @@ import (
 )
 
 const (
-	metaAPI    = "Meta Marketing API"
-	metaWindow = 28 // days: Meta attributes purchases to ads of up to 28 days before
+	metaAPI = "Meta Marketing API"
 	// metaChunk is how many days one call asks for. Meta names no limit, only an error that says "ask for less".
 	metaChunk    = 90
 	metaPageSize = 100 // rows; one row is one day
@@ -24,6 +23,7 @@ const (
 
 // meta reads the daily figures of an ad account from the insights of Meta's Marketing API.
 type meta struct {
+	*Outline
 	client  *client
 	base    string
 	version string
@@ -33,6 +33,7 @@ type meta struct {
 
 func newMeta(cfg Config, c *client) *meta {
 	return &meta{
+		Outline: &metaOutline,
 		client:  c,
 		base:    base(cfg.MetaBase, "https://graph.facebook.com"),
 		version: cmp.Or(cfg.MetaVersion, MetaVersion),
@@ -41,27 +42,8 @@ func newMeta(cfg Config, c *client) *meta {
 	}
 }
 
-func (m *meta) Name() string { return Meta }
-
-func (m *meta) Window() int { return metaWindow }
-
-func (m *meta) Columns() []string {
-	return []string{
-		"id", "date", "spend", "reach", "impressions", "clicks", "landing_page_views", "add_to_cart", "initiate_checkout",
-		"purchases", "revenue", "roas", "cpm", "ctr",
-	}
-}
-
-// Totals leaves reach out: a person who was reached on two days is one.
-func (m *meta) Totals() Totals {
-	return Totals{
-		Sums: []string{"spend", "impressions", "clicks", "landing_page_views", "add_to_cart", "initiate_checkout", "purchases", "revenue"},
-		Ratios: []Ratio{
-			{"cpm", "spend", "impressions", 1000}, {"ctr", "clicks", "impressions", 100}, {"cpc", "spend", "clicks", 1},
-			{"cac", "spend", "purchases", 1}, {"roas", "revenue", "spend", 1}, {"aov", "revenue", "purchases", 1},
-		},
-	}
-}
+// Version is the pinned one, or the operator's.
+func (m *meta) Version() string { return m.version }
 
 // metaSecret is the content of a meta credential, in the order in which it is sealed. Only the first two fields are used; the
 // others are kept because the contract keeps them.
@@ -354,7 +336,7 @@ func (m *meta) read(ctx context.Context, who adAccount, q url.Values, days int) 
 	q.Set("level", "account")
 	q.Set("time_increment", "1")
 	q.Set("action_breakdowns", "action_type")
-	q.Set("fields", "date_start,date_stop,spend,reach,impressions,clicks,actions,action_values,cpm,ctr,purchase_roas")
+	q.Set("fields", "date_start,date_stop,"+strings.Join(m.fields(), ","))
 	q.Set("limit", strconv.Itoa(metaPageSize))
 	var rows []Row
 	seen := map[string]bool{}

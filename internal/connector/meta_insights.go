@@ -2,6 +2,7 @@ package connector
 
 import (
 	"encoding/json"
+	"errors"
 	"strconv"
 	"time"
 )
@@ -17,19 +18,64 @@ var (
 	}
 )
 
-// metaInsight is one row of insights. Figures are decimal strings at Meta; whatever is none counts as absent.
+// metaPick says which entry of a list of figures by action type counts for a column. chosen are the types that earlier columns
+// were taken from.
+type metaPick func(list metaActions, chosen map[string]string) (value json.Number, from string)
+
+// metaTable has the fields of insights. A person who was reached on two days is one.
+var metaTable = []struct {
+	Metric
+	pick metaPick // nil: the field is a figure
+}{
+	{Metric{Column: "spend", Field: "spend", Kind: Sum, Mark: true}, nil},
+	{Metric{Column: "reach", Field: "reach", Kind: PerDay, Mark: true}, nil},
+	{Metric{Column: "impressions", Field: "impressions", Kind: Sum, Mark: true}, nil},
+	{Metric{Column: "clicks", Field: "clicks", Kind: Sum, Mark: true}, nil},
+	{Metric{Column: "landing_page_views", Field: "actions", Kind: Sum, Mark: true}, first(metaViews)},
+	{Metric{Column: "add_to_cart", Field: "actions", Kind: Sum}, first(metaCarts)},
+	{Metric{Column: "initiate_checkout", Field: "actions", Kind: Sum}, first(metaCheckouts)},
+	{Metric{Column: "purchases", Field: "actions", Kind: Sum}, first(metaPurchases)},
+	{Metric{Column: "revenue", Field: "action_values", Kind: Sum}, func(l metaActions, _ map[string]string) (json.Number, string) {
+		return l.firstPositive(metaPurchases)
+	}},
+	{Metric{Column: "roas", Field: "purchase_roas", Kind: PerDay, Later: true}, func(l metaActions, chosen map[string]string) (json.Number, string) {
+		return l.of(chosen["revenue_source"]), ""
+	}},
+	{Metric{Column: "cpm", Field: "cpm", Kind: PerDay, Later: true}, nil},
+	{Metric{Column: "ctr", Field: "ctr", Kind: PerDay, Later: true}, nil},
+}
+
+var metaOutline = Outline{
+	Service: Meta, Title: "Meta", Restates: 28, // Meta attributes purchases to ads of up to 28 days before
+	Metrics: metaMetrics(),
+	Ratios: []Ratio{
+		{"cpm", "spend", "impressions", 1000}, {"ctr", "clicks", "impressions", 100}, {"cpc", "spend", "clicks", 1},
+		{"cac", "spend", "purchases", 1}, {"roas", "revenue", "spend", 1}, {"aov", "revenue", "purchases", 1},
+	},
+}
+
+func metaMetrics() (list []Metric) {
+	for _, m := range metaTable {
+		list = append(list, m.Metric)
+	}
+	return list
+}
+
+func first(kinds []string) metaPick {
+	return func(l metaActions, _ map[string]string) (json.Number, string) { return l.first(kinds) }
+}
+
+// metaInsight is one row of insights: its day, and its figures by field.
 type metaInsight struct {
-	DateStart    string      `json:"date_start"`
-	DateStop     string      `json:"date_stop"`
-	Spend        metaFigure  `json:"spend"`
-	Reach        metaFigure  `json:"reach"`
-	Impressions  metaFigure  `json:"impressions"`
-	Clicks       metaFigure  `json:"clicks"`
-	CPM          metaFigure  `json:"cpm"`
-	CTR          metaFigure  `json:"ctr"`
-	Actions      metaActions `json:"actions"`
-	ActionValues metaActions `json:"action_values"`
-	PurchaseROAS metaActions `json:"purchase_roas"`
+	DateStart string `json:"date_start"`
+	DateStop  string `json:"date_stop"`
+	fields    map[string]json.RawMessage
+}
+
+// UnmarshalJSON keeps the figures as they came.
+func (i *metaInsight) UnmarshalJSON(b []byte) error {
+	type day metaInsight
+	return errors.Join(json.Unmarshal(b, (*day)(i)), json.Unmarshal(b, &i.fields))
 }
 
 // check refuses rows that are not one day, and a second row for a day.
@@ -47,24 +93,32 @@ func (i metaInsight) check(seen map[string]bool) error {
 	return nil
 }
 
-// row applies the rules of §7.1. Of a metaInsight without figures it is the zero day.
+// row applies the rules of §7.1. Of a metaInsight without figures it is the zero day. Figures are decimal strings at Meta;
+// whatever is none counts as absent.
 func (i metaInsight) row() Row {
-	views, viewsFrom := i.Actions.first(metaViews)
-	carts, cartsFrom := i.Actions.first(metaCarts)
-	checkouts, checkoutsFrom := i.Actions.first(metaCheckouts)
-	purchases, purchasesFrom := i.Actions.first(metaPurchases)
-	revenue, revenueFrom := i.ActionValues.firstPositive(metaPurchases)
-	return Row{
-		Date: i.DateStart,
-		Metrics: map[string]json.Number{
-			"spend": i.Spend.number(), "reach": i.Reach.number(), "impressions": i.Impressions.number(), "clicks": i.Clicks.number(),
-			"landing_page_views": views, "add_to_cart": carts, "initiate_checkout": checkouts, "purchases": purchases,
-			"revenue": revenue, "roas": i.PurchaseROAS.of(revenueFrom), "cpm": i.CPM.number(), "ctr": i.CTR.number(),
-		},
-		Sources: map[string]string{
-			"landing_page_views_source": viewsFrom, "add_to_cart_source": cartsFrom, "initiate_checkout_source": checkoutsFrom,
-			"purchases_source": purchasesFrom, "revenue_source": revenueFrom,
-		},
+	r := Row{Date: i.DateStart, Metrics: map[string]json.Number{}, Sources: map[string]string{}}
+	for _, m := range metaTable {
+		if m.pick == nil {
+			var figure metaFigure
+			i.read(m.Field, &figure)
+			r.Metrics[m.Column] = figure.number()
+			continue
+		}
+		var list metaActions
+		i.read(m.Field, &list)
+		value, from := m.pick(list, r.Sources)
+		r.Metrics[m.Column] = value
+		if from != "" {
+			r.Sources[m.Column+"_source"] = from
+		}
+	}
+	return r
+}
+
+// read decodes a field into one of the types below, which take anything; an absent one stays empty.
+func (i metaInsight) read(field string, into json.Unmarshaler) {
+	if raw, ok := i.fields[field]; ok {
+		_ = into.UnmarshalJSON(raw) // never fails
 	}
 }
 

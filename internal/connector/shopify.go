@@ -25,6 +25,7 @@ const (
 
 // shopify reads a shop's figures through the GraphQL Admin API. Every shop is a host of its own.
 type shopify struct {
+	*Outline
 	client  *client
 	now     func() time.Time
 	base    string // "" = the shop's own host
@@ -33,6 +34,7 @@ type shopify struct {
 
 func newShopify(cfg Config, c *client) *shopify {
 	return &shopify{
+		Outline: &shopifyOutline,
 		client:  c,
 		now:     cfg.Now,
 		base:    strings.TrimRight(cfg.ShopifyBase, "/"),
@@ -40,7 +42,8 @@ func newShopify(cfg Config, c *client) *shopify {
 	}
 }
 
-func (s *shopify) Name() string { return Shopify }
+// Version is the pinned one, or the operator's.
+func (s *shopify) Version() string { return s.version }
 
 // store is one credential in use.
 type store struct {

@@ -10,45 +10,32 @@ import (
 	"time"
 )
 
-const (
-	shopifyWindow = 28  // days: returns and edits of orders come late
-	shopifyChunk  = 366 // days of one query; ShopifyQL gives at most 1000 rows
-)
+// shopifyChunk is the days of one query; ShopifyQL gives at most 1000 rows.
+const shopifyChunk = 366
 
-// shopifyMetrics are ShopifyQL's metrics in the order in which they are asked for, with their columns.
-var shopifyMetrics = []struct{ name, column string }{
-	{"orders", "total_orders"},
-	{"total_sales", "total_revenue"},
-	{"net_sales", "net_revenue"},
-	{"returns", "total_returns"},
-	{"new_customers", "new_customers"},
-	{"returning_customers", "repeat_customers"},
-	{"sessions", "total_sessions"},
+// shopifyOutline has ShopifyQL's metrics in the order in which they are asked for. A customer who buys on two days is one.
+var shopifyOutline = Outline{
+	Service: Shopify, Title: "Shopify", Restates: 28, // returns and edits of orders come late
+	Metrics: []Metric{
+		{Column: "total_orders", Field: "orders", Kind: Sum, Mark: true},
+		{Column: "total_revenue", Field: "total_sales", Kind: Sum, Mark: true},
+		{Column: "net_revenue", Field: "net_sales", Kind: Sum, Mark: true},
+		{Column: "total_returns", Field: "returns", Kind: Sum, shape: sizeOf},
+		{Column: "new_customers", Field: "new_customers", Kind: Sum},
+		{Column: "repeat_customers", Field: "returning_customers", Kind: PerDay, Mark: true},
+		{Column: "total_sessions", Field: "sessions", Kind: Sum, Later: true},
+		{Column: "aov", Kind: PerDay, Later: true, from: func(day map[string]json.Number) json.Number {
+			return average(day["total_revenue"], day["total_orders"])
+		}},
+	},
+	Ratios: []Ratio{
+		{"aov", "total_revenue", "total_orders", 1}, {"new_customer_rate", "new_customers", "total_orders", 100},
+		{"return_rate", "total_returns", "total_revenue", 100},
+	},
 }
 
-// shopifyComputed is the column that is worked out here: total_sales / orders.
-const shopifyComputed = "aov"
-
-func (s *shopify) Window() int { return shopifyWindow }
-
-func (s *shopify) Columns() []string {
-	columns := []string{"id", "date"}
-	for _, m := range shopifyMetrics {
-		columns = append(columns, m.column)
-	}
-	return append(columns, shopifyComputed)
-}
-
-// Totals leaves returning customers out: one who buys on two days is one.
-func (s *shopify) Totals() Totals {
-	return Totals{
-		Sums: []string{"total_orders", "total_revenue", "net_revenue", "total_returns", "new_customers", "total_sessions"},
-		Ratios: []Ratio{
-			{shopifyComputed, "total_revenue", "total_orders", 1}, {"new_customer_rate", "new_customers", "total_orders", 100},
-			{"return_rate", "total_returns", "total_revenue", 100},
-		},
-	}
-}
+// sizeOf: returns are money taken off the sales, hence negative at Shopify; the sheet wants their size (§7.3).
+func sizeOf(n json.Number) json.Number { return json.Number(strings.TrimPrefix(n.String(), "-")) }
 
 func (s *shopify) Extract(ctx context.Context, secret []byte, from, to string) (Report, error) {
 	who, err := s.open(secret)
@@ -105,7 +92,7 @@ type shopDays struct {
 
 // days asks for one period. The query travels as a variable, so nothing of it is read as GraphQL.
 func (s *shopify) days(ctx context.Context, who *store, period string) (*shopDays, error) {
-	q := fmt.Sprintf("FROM sales, customers, sessions SHOW day, %s GROUP BY day %s ORDER BY day", strings.Join(shopifyNames(), ", "), period)
+	q := fmt.Sprintf("FROM sales, customers, sessions SHOW day, %s GROUP BY day %s ORDER BY day", strings.Join(s.fields(), ", "), period)
 	var data struct {
 		Shop   shop `json:"shop"`
 		Report struct {
@@ -143,10 +130,7 @@ func (d *shopDays) rowsOf(days []string) ([]Row, error) {
 	for _, date := range days {
 		metrics, ok := d.rows[date]
 		if !ok {
-			metrics = map[string]json.Number{shopifyComputed: "0"}
-			for _, m := range shopifyMetrics {
-				metrics[m.column] = "0"
-			}
+			metrics = shopifyOutline.zero()
 		}
 		rows = append(rows, Row{Date: date, Metrics: metrics})
 	}
@@ -186,7 +170,7 @@ func (t *shopTable) days() (map[string]map[string]json.Number, error) {
 	if len(t.Rows) == 0 {
 		return days, nil
 	}
-	for _, name := range append([]string{"day"}, shopifyNames()...) {
+	for _, name := range append([]string{"day"}, shopifyOutline.fields()...) {
 		if _, ok := at[name]; !ok {
 			return nil, fail(Unavailable, "Shopify gave a report without the column %s", name)
 		}
@@ -204,23 +188,8 @@ func (t *shopTable) days() (map[string]map[string]json.Number, error) {
 	return days, nil
 }
 
-func shopifyNames() []string {
-	names := make([]string, len(shopifyMetrics))
-	for i, m := range shopifyMetrics {
-		names[i] = m.name
-	}
-	return names
-}
-
 func (r shopRow) metrics(at map[string]int) map[string]json.Number {
-	metrics := map[string]json.Number{}
-	for _, m := range shopifyMetrics {
-		metrics[m.column] = number(r.cell(m.name, at))
-	}
-	// Returns are money taken off the sales, hence negative at Shopify; the sheet wants their size (§7.3).
-	metrics["total_returns"] = json.Number(strings.TrimPrefix(metrics["total_returns"].String(), "-"))
-	metrics[shopifyComputed] = average(metrics["total_revenue"], metrics["total_orders"])
-	return metrics
+	return shopifyOutline.day(func(field string) json.Number { return number(r.cell(field, at)) })
 }
 
 // cell is the text of a value, "" for null and for what is no single value.

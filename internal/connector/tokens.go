@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	maxTokens = 512 // access tokens kept; the least recently used goes first
+	maxTokens = 8192 // access tokens kept, about 1 KB each; the least recently used goes first
 	// tokenMargin is how long before its expiry a token is no longer used, so none dies in the middle of a run.
 	tokenMargin = 5 * time.Minute
 )

@@ -43,13 +43,8 @@ func Versions() []Version {
 
 // Version is that of the API which a source is read with, as it stands in addresses; "" of what is no source.
 func (s *Set) Version(source string) string {
-	switch c := s.services[source].(type) {
-	case *ga4:
-		return ga4Version
-	case *meta:
-		return c.version
-	case *shopify:
-		return c.version
+	if c, ok := s.Source(source); ok {
+		return c.Version()
 	}
 	return ""
 }

@@ -14,17 +14,22 @@ import (
 
 // noTenant are the tables of public without tenant data, and why each has none. Only the system role may use them.
 var noTenant = map[string]string{
-	"goose_db_version": "which migrations are applied; everybody may read it",
-	"keys":             "signing keys of the server, sealed",
-	"server_secrets":   "random keys of the server, sealed",
-	"vault_roots":      "fingerprints of the root keys",
-	"admin_keys":       "hashes of the operators' keys",
-	"mailbox":          "what the development mailbox would have sent, whoever it is for",
-	"sheet_leases":     "who writes to a tab, over all users",
-	"limit_windows":    "rate limits by client, hashed",
-	"login_locks":      "failed sign-ins by client and account, hashed",
-	"login_accounts":   "failed sign-ins by account, hashed",
-	"import_map":       "which rows of a predecessor's database were taken over, by number",
+	"goose_db_version":   "which migrations are applied; everybody may read it",
+	"keys":               "signing keys of the server, sealed",
+	"server_secrets":     "random keys of the server, sealed",
+	"vault_roots":        "fingerprints of the root keys",
+	"admin_keys":         "hashes of the operators' keys",
+	"mailbox":            "what the development mailbox would have sent, whoever it is for",
+	"sheet_leases":       "who writes to a tab, over all users",
+	"limit_windows":      "rate limits by client, hashed",
+	"login_locks":        "failed sign-ins by client and account, hashed",
+	"login_accounts":     "failed sign-ins by account, hashed",
+	"import_map":         "which rows of a predecessor's database were taken over, by number",
+	"audit_seals":        "the chain over the audit, by hashes",
+	"audit_keys":         "keys of those whose rows are sealed",
+	"audit_erasures":     "that somebody was taken out of the audit, not who",
+	"audit_archives":     "which months of the audit are in files",
+	"operator_incidents": "what is wrong with the server, in numbers over all users",
 }
 
 // references are the columns that name a row of a tenant's table: each has a foreign key there, which must carry the tenant.

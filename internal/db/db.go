@@ -34,7 +34,8 @@ const openTimeout = 4 * time.Second
 
 // DB is a pool of connections whose statements all run in a Scope.
 type DB struct {
-	pool *pgxpool.Pool
+	pool       *pgxpool.Pool
+	background chan struct{} // one place for each statement of background work that may run
 }
 
 // Open connects, and refuses a server that is too old and a login whose privileges cannot be dropped. The schema must
@@ -61,7 +62,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)
 	}
-	d := &DB{pool: pool}
+	d := &DB{pool: pool, background: make(chan struct{}, max(pc.MaxConns/2, 1))}
 	if err := d.checkPrivileges(ctx); err != nil {
 		pool.Close()
 		return nil, connectFault(err, pc.ConnConfig)
@@ -73,7 +74,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 func (d *DB) Close() { d.pool.Close() }
 
 // In returns a connection whose every statement runs in the scope.
-func (d *DB) In(s Scope) Conn { return Conn{pool: d.pool, scope: s} }
+func (d *DB) In(s Scope) Conn { return Conn{db: d, scope: s} }
 
 // Tx runs fn in one transaction in the scope: committed when fn returns nil, else rolled back. Begin and scope share
 // one trip. Never wait for anything but PostgreSQL inside fn.

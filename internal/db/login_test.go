@@ -119,8 +119,7 @@ func TestOwnerWithoutSuperuser(t *testing.T) {
 	mustExec(t, c.admin, `ALTER DATABASE turkey OWNER TO landlord`)
 	c.migrate(t, "landlord", "")
 	c.serves(t, "landlord")
-	_, err := db.Rollback(t.Context(), db.MigrateConfig{URL: c.url(t, "landlord")}, false)
-	says(t, err, "rows", "users")
+	says(t, rollBack(t, c.url(t, "landlord")), "rows")
 
 	// A second login for the server, without any right of its own.
 	c.role(t, "web", "NOINHERIT")
@@ -130,7 +129,7 @@ func TestOwnerWithoutSuperuser(t *testing.T) {
 	if _, err := db.Rollback(t.Context(), db.MigrateConfig{URL: c.url(t, "landlord")}, true); err != nil {
 		t.Error(err)
 	}
-	_, err = db.Migrate(t.Context(), db.MigrateConfig{URL: c.url(t, "web")})
+	_, err := db.Migrate(t.Context(), db.MigrateConfig{URL: c.url(t, "web")})
 	says(t, err, `"web"`, "lacks a right", "DATABASE_ADMIN_URL")
 	c.migrate(t, "landlord", "")
 }

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -100,7 +99,7 @@ func Status(ctx context.Context, url string) ([]Migration, error) {
 	return m.status(ctx)
 }
 
-// Rollback undoes the last applied step and returns it. Without force it refuses a step that would drop rows.
+// Rollback undoes the last applied step and returns it. Without force it refuses to drop a table or a column that holds something.
 func Rollback(ctx context.Context, cfg MigrateConfig, force bool) (Migration, error) {
 	m, err := newMigrator(ctx, cfg)
 	if err != nil {
@@ -116,11 +115,12 @@ func Rollback(ctx context.Context, cfg MigrateConfig, force bool) (Migration, er
 	if err != nil {
 		return Migration{}, err
 	}
-	if !slices.ContainsFunc(steps, func(s Migration) bool { return !s.AppliedAt.IsZero() }) {
+	steps = slices.DeleteFunc(steps, func(s Migration) bool { return s.AppliedAt.IsZero() })
+	if len(steps) == 0 {
 		return Migration{}, errors.New("nothing to roll back: no migration is applied")
 	}
 	if !force {
-		if err := m.refuseLoss(ctx); err != nil {
+		if err := m.refuseLoss(ctx, steps[len(steps)-1]); err != nil {
 			return Migration{}, err
 		}
 	}
@@ -145,6 +145,9 @@ func newMigrator(ctx context.Context, cfg MigrateConfig) (*migrator, error) {
 	cc, err := pgx.ParseConfig(cfg.URL)
 	if err != nil {
 		return nil, errors.New("the database URL cannot be parsed; expected postgresql://user:password@host:5432/name?sslmode=require")
+	}
+	if cc.ConnectTimeout == 0 {
+		cc.ConnectTimeout = openTimeout
 	}
 	conn, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
@@ -231,9 +234,22 @@ func (m *migrator) refuseForeign(ctx context.Context) error {
 	return nil
 }
 
+// lock asks again and again: a statement that waits has a snapshot, and an index that another server builds concurrently
+// would wait for that.
 func (m *migrator) lock(ctx context.Context) (unlock func(), err error) {
-	if _, err := m.conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrateLock)); err != nil {
-		return nil, fmt.Errorf("wait for another migration: %w", err)
+	for {
+		var ours bool
+		if err := m.conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(migrateLock)).Scan(&ours); err != nil {
+			return nil, fmt.Errorf("wait for another migration: %w", err)
+		}
+		if ours {
+			break
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for another migration: %w", ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
 	}
 	return func() {
 		_, _ = m.conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(migrateLock)) // ends with the connection anyway
@@ -342,40 +358,6 @@ func (m *migrator) status(ctx context.Context) ([]Migration, error) {
 	return list, nil
 }
 
-// refuseLoss names the tables with rows, one of which undoing the last step might drop. It looks as the owner, whom
-// policies show every row.
-func (m *migrator) refuseLoss(ctx context.Context) error {
-	var full []string
-	err := pgx.BeginFunc(ctx, m.conn, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
-			AND relkind IN ('r', 'p') AND relname <> 'goose_db_version' ORDER BY 1`)
-		if err != nil {
-			return err
-		}
-		tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		if err != nil || len(tables) == 0 {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `SET LOCAL ROLE turkey_owner`); err != nil {
-			return err
-		}
-		for _, name := range tables {
-			var some bool
-			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM `+pgx.Identifier{"public", name}.Sanitize()+`)`).Scan(&some); err != nil {
-				return err
-			}
-			if some {
-				full = append(full, name)
-			}
-		}
-		return nil
-	})
-	if err == nil && len(full) > 0 {
-		err = fmt.Errorf("rolling back may drop tables that hold rows (%s); back up first, then use --force", strings.Join(full, ", "))
-	}
-	return m.missingRight(err)
-}
-
 // missingRight words a refused statement as a right that is missing, by name.
 func (m *migrator) missingRight(err error) error {
 	pe, ok := errors.AsType[*pgconn.PgError](err)
@@ -395,6 +377,9 @@ func sources() []Migration {
 	}
 	return list
 }
+
+// Latest is the newest migration that this program knows.
+func Latest() int64 { return latestVersion() }
 
 func latestVersion() int64 {
 	list := sources() // ReadDir sorts by name, and names start with zero-padded versions

@@ -78,6 +78,7 @@ func psqlScript(t testing.TB, conn *pgx.Conn) string {
 		for _, def := range list[string](t, conn, `SELECT pg_get_indexdef(i.indexrelid) FROM pg_index i
 			WHERE i.indrelid = $1::regclass AND NOT EXISTS (SELECT FROM pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p', 'u'))
 			ORDER BY i.indexrelid::regclass::text`, table) {
+			def = strings.Replace(def, " ON ONLY ", " ON ", 1) // of a partitioned table
 			b.WriteString(strings.Replace(def, "INDEX ", "INDEX IF NOT EXISTS ", 1) + ";\n")
 		}
 		fmt.Fprintf(&b, "ALTER TABLE public.%s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;\n", table)

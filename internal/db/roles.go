@@ -47,6 +47,16 @@ BEGIN
 	GRANT USAGE ON SCHEMA public TO turkey_app, turkey_system;
 END $$`
 
+// Bootstrap makes the roles and rights that tables of ours expect, and no table: what a dump is restored into.
+func Bootstrap(ctx context.Context, cfg MigrateConfig) error {
+	m, err := newMigrator(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer m.close(ctx)
+	return m.missingRight(m.bootstrapRoles(ctx))
+}
+
 func (m *migrator) bootstrapRoles(ctx context.Context) error {
 	if _, err := m.conn.Exec(ctx, createRoles); err != nil {
 		return fmt.Errorf("create roles: %w", err)
@@ -88,30 +98,11 @@ func (m *migrator) admit(ctx context.Context) error {
 	return m.missingRight(m.bootstrapRoles(ctx))
 }
 
-// grantRole lets member become role with SET ROLE. Until PostgreSQL 15 inheriting is a trait of the member
-// (NOINHERIT), from 16 on of the grant.
+// grantRole lets member become role with SET ROLE.
 func (m *migrator) grantRole(ctx context.Context, role, member string) error {
-	if role == member {
-		return nil
-	}
-	var version int
-	if err := m.conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+	sql, err := grantSQL(ctx, m.conn, role, member)
+	if err != nil || sql == "" {
 		return err
-	}
-	sql, may := fmt.Sprintf("GRANT %s TO %s", pgx.Identifier{role}.Sanitize(), pgx.Identifier{member}.Sanitize()), "MEMBER"
-	if version >= 160000 {
-		// Who creates a role is a member of it that may only hand it on, and may not become it.
-		sql, may = sql+" WITH INHERIT FALSE, SET TRUE", "SET"
-	}
-	var skip bool
-	err := m.conn.QueryRow(ctx, `SELECT m.rolsuper OR pg_has_role(m.oid, r.oid, $3)
-			AND NOT (m.rolname = 'turkey_app' AND pg_has_role(m.oid, r.oid, 'USAGE'))
-		FROM pg_roles r, pg_roles m WHERE r.rolname = $1 AND m.rolname = $2`, role, member, may).Scan(&skip)
-	if err != nil {
-		return fmt.Errorf("look up roles %s and %s: %w", role, member, err)
-	}
-	if skip {
-		return nil
 	}
 	_, err = m.conn.Exec(ctx, sql)
 	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == "23505" || pe.Code == "XX000") {
@@ -121,4 +112,32 @@ func (m *migrator) grantRole(ctx context.Context, role, member string) error {
 		return fmt.Errorf("grant %s to %s: %w", role, member, err)
 	}
 	return nil
+}
+
+// grantSQL is the grant that lets member become role with SET ROLE; "" where that stands already. Until PostgreSQL 15
+// inheriting is a trait of the member (NOINHERIT), from 16 on of the grant.
+func grantSQL(ctx context.Context, conn *pgx.Conn, role, member string) (string, error) {
+	if role == member {
+		return "", nil
+	}
+	var version int
+	if err := conn.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return "", err
+	}
+	sql, may := fmt.Sprintf("GRANT %s TO %s", pgx.Identifier{role}.Sanitize(), pgx.Identifier{member}.Sanitize()), "MEMBER"
+	if version >= 160000 {
+		// Who creates a role is a member of it that may only hand it on, and may not become it.
+		sql, may = sql+" WITH INHERIT FALSE, SET TRUE", "SET"
+	}
+	var skip bool
+	err := conn.QueryRow(ctx, `SELECT coalesce((SELECT m.rolsuper OR pg_has_role(m.oid, r.oid, $3)
+			AND NOT (m.rolname = 'turkey_app' AND pg_has_role(m.oid, r.oid, 'USAGE'))
+		FROM pg_roles r, pg_roles m WHERE r.rolname = $1 AND m.rolname = $2), false)`, role, member, may).Scan(&skip)
+	if err != nil {
+		return "", fmt.Errorf("look up roles %s and %s: %w", role, member, err)
+	}
+	if skip {
+		return "", nil
+	}
+	return sql, nil
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"turkey/internal/fault"
 )
@@ -59,7 +58,7 @@ func System() Scope { return Scope{sql: systemSQL} }
 // Conn runs statements in one scope. Each call is one implicit transaction in one round trip. It satisfies the DBTX
 // interface of sqlc.
 type Conn struct {
-	pool  *pgxpool.Pool
+	db    *DB
 	scope Scope
 }
 
@@ -101,7 +100,11 @@ func (c Conn) send(ctx context.Context, sql string, args []any) (pgx.BatchResult
 	b := &pgx.Batch{}
 	b.Queue(c.scope.sql, c.scope.args...)
 	b.Queue(sql, args...)
-	br := c.pool.SendBatch(ctx, b)
+	leave, err := c.db.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	br := pgx.BatchResults(leaving{c.db.pool.SendBatch(ctx, b), leave})
 	if err := c.scope.check(br.QueryRow()); err != nil {
 		closing := br.Close()
 		if errors.Is(err, ErrNoTenant) {

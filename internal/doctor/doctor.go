@@ -79,6 +79,7 @@ func (d *Doctor) Examine(ctx context.Context) Report {
 		{vaultChecks, usable, d.vaultKeys},
 		{nil, true, d.apis},
 		{issuerChecks, true, d.issuers},
+		{auditChecks, usable, d.audit},
 		{workChecks, usable, d.work},
 	}
 	results := make([][]Check, len(parts))

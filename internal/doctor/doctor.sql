@@ -23,3 +23,11 @@ FROM (SELECT count(*) AS credentials, count(*) FILTER (WHERE x.health = 'broken'
         FROM credentials x WHERE x.deleted_at IS NULL) c,
     (SELECT count(*) AS deliveries, count(DISTINCT x.webhook_id) AS webhooks
         FROM webhook_deliveries x WHERE x.created_at > sqlc.arg(at)::timestamptz - interval '1 day' AND x.status = 'failed') w;
+
+-- name: AuditSystem :one
+-- stray: rows of audit_logs that no month took. until: there are months up to then. late: nothing was sealed since the newest row
+-- that is older than a quarter of an hour; audit_created_idx carries it.
+SELECT p.stray::bigint AS stray, p.until::timestamptz AS until,
+    (SELECT EXISTS (SELECT FROM audit a WHERE a.created_at < sqlc.arg(at)::timestamptz - interval '15 minutes'
+        AND a.created_at > coalesce((SELECT max(s.sealed_at) FROM audit_seals s), '-infinity')))::boolean AS late
+FROM audit_partitions() p;

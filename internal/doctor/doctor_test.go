@@ -24,7 +24,7 @@ func TestAServerThatIsWell(t *testing.T) {
 		}
 	}
 	want := slices.Concat([]string{"configuration", "configuration.encryption_key_salt", "configuration.jwt_secret", "configuration.log_level",
-		"configuration.trust_proxy", "configuration.mail", "database"}, databaseChecks, signingChecks, vaultChecks, []string{"providers.some_api"}, issuerChecks, workChecks)
+		"configuration.trust_proxy", "configuration.mail", "database"}, databaseChecks, signingChecks, vaultChecks, []string{"providers.some_api"}, issuerChecks, auditChecks, workChecks)
 	var got []string
 	for _, c := range r.Checks {
 		got = append(got, c.Name)
@@ -184,7 +184,7 @@ func TestWithoutADatabase(t *testing.T) {
 			b.cfg.Keys = func(context.Context) (SigningKeys, error) { asked = true; return SigningKeys{}, nil }
 			r, by := b.examine()
 			says(t, by["database"], Fail, "DATABASE_URL")
-			for _, name := range slices.Concat(databaseChecks, signingChecks, vaultChecks, workChecks) {
+			for _, name := range slices.Concat(databaseChecks, signingChecks, vaultChecks, auditChecks, workChecks) {
 				says(t, by[name], Warn, "Not checked: the database cannot be used")
 			}
 			for _, name := range []string{"configuration", "configuration.mail", "providers.some_api", "issuers"} {

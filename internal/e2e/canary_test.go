@@ -200,6 +200,27 @@ func swapWebhooks(t *testing.T) {
 	}
 }
 
+// TestSwappedAddressesAreNotCalled: the sealed address of a chat opens in its own row alone, for its own user.
+func TestSwappedAddressesAreNotCalled(t *testing.T) {
+	t.Parallel()
+	s, h := setup(t), listen(t)
+	ann, bob := s.user("shop"), s.user("shop")
+	for _, u := range []*user{ann, ann, bob} {
+		s.call("POST", "/api/webhooks", u.access, object{"format": "slack", "url": h.URL + "/services/" + s.secret("canary-of-"+u.id)}).want(t, 201, "")
+	}
+	const closed = `SELECT count(*) FROM webhook_deliveries WHERE error = 'the sealed address could not be opened'`
+	// Round and round: each row gets the address of another.
+	s.exec(`WITH r AS (SELECT id, secret, row_number() OVER (ORDER BY user_id, id) AS n FROM webhooks)
+		UPDATE webhooks w SET secret = b.secret FROM r a JOIN r b ON b.n = a.n % 3 + 1 WHERE w.id = a.id`)
+	for _, u := range []*user{ann, bob} {
+		s.call("POST", "/api/notifications/test", u.access, nil).want(t, 202, "")
+	}
+	eventually(t, "no address opens", func() bool { return s.count(closed) == 3 })
+	if n := len(h.got()); n != 0 {
+		t.Errorf("%d calls", n)
+	}
+}
+
 // TestSwappedAnswersAreNotReplayed: an answer that holds a secret is not told under another Idempotency-Key, of the same user
 // or of another.
 func TestSwappedAnswersAreNotReplayed(t *testing.T) {

@@ -128,6 +128,7 @@ var acts = map[string][]act{
 	"activateKey":      {{args: "kid", want: 200}},
 	"retireKey":        {{args: "kid", want: 200}},
 	"revokeKey":        {{args: "kid", want: 200}},
+	"verifyAudit":      {{want: 200}},
 	"listAudit":        {{query: "?user={user}", want: 200}},
 	"listMails":        {{query: "?recipient={email}", want: 200}},
 	"clearLockout":     {{query: "?app={app}&email={email}", want: 200}},

@@ -175,8 +175,26 @@ func TestWebhooks(t *testing.T) {
 	}
 	s.call("DELETE", "/api/webhooks/"+id, u.access, nil).want(t, 200, "")
 	s.get("/api/webhooks/"+id+"/deliveries", u.access).want(t, 404, "WEBHOOK_NOT_FOUND")
-	if got := one[string](s.world, `SELECT string_agg(action, ' ' ORDER BY id) FROM audit_logs`); got != "webhook_created notifications_tested webhook_deleted" {
+	if got := one[string](s.world, `SELECT string_agg(action, ' ' ORDER BY id) FROM audit_logs`); got != "webhook_created notifications_tested webhook_replayed webhook_deleted" {
 		t.Errorf("audit: %s", got)
+	}
+}
+
+// TestReplaysAreLimited by hour and user.
+func TestReplaysAreLimited(t *testing.T) {
+	t.Parallel()
+	s, h := setup(t), listen(t)
+	u := s.user("shop")
+	id, _ := u.hook(h)
+	s.tell(u, notify.RunFailed, nil)
+	delivery := s.get("/api/webhooks/"+id+"/deliveries", u.access).want(t, 200, "").text("deliveries", 0, "id")
+	replay := "/api/webhooks/" + id + "/deliveries/" + delivery + "/replay"
+	s.exec(`INSERT INTO audit_logs (user_id, action, status, created_at) SELECT user_no, 'webhook_replayed', 'success', now() - interval '1 minute' * CASE WHEN n > 29 THEN 61 ELSE n END
+		FROM users, generate_series(1, 40) n WHERE id = $1`, u.id) // eleven of them are too old to count
+	s.call("POST", replay, u.access, nil).want(t, 202, "")
+	full := s.call("POST", replay, u.access, nil).want(t, 429, "RATE_LIMITED")
+	if full.header.Get("Retry-After") == "" || !strings.Contains(full.text("error"), "30 replays") {
+		t.Errorf("%v %s", full.header, full.raw)
 	}
 }
 
@@ -244,6 +262,43 @@ func TestNoticesToNobody(t *testing.T) {
 	}
 }
 
+// TestNoticesGoToConfirmedAddresses: somebody who gave another's address does not make us write there. Who comes from another
+// issuer has it confirmed there.
+func TestNoticesGoToConfirmedAddresses(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	u, other := s.user("shop", "email_verified = false"), s.user("shop")
+	tested := func(u *user) any {
+		t.Helper()
+		return s.call("POST", "/api/notifications/test", u.access, nil).want(t, 202, "").at("email")
+	}
+	identity := func(app, id string) {
+		t.Helper()
+		s.exec(`INSERT INTO apps (id) VALUES ($1) ON CONFLICT DO NOTHING`, app)
+		s.exec(`INSERT INTO user_identities (app_id, issuer, subject, user_id) VALUES ($1, 'https://issuer.example', $2, $3)`, app, id, id)
+	}
+	identity("shop", other.id) // another's is none of theirs
+	s.tell(u, notify.RunFailed, object{"service": "ga4"})
+	if mailed := tested(u); mailed != false || s.count(`SELECT count(*) FROM mails`) != 0 || len(s.mails(u.email)) != 0 {
+		t.Errorf("unconfirmed: %v, %d mails", mailed, s.count(`SELECT count(*) FROM mails`))
+	}
+	identity("shop", u.id)
+	if mailed := tested(u); mailed != true {
+		t.Errorf("confirmed by another issuer: %v", mailed)
+	}
+	s.exec(`DELETE FROM user_identities WHERE user_id = $1`, u.id)
+	if mailed := tested(u); mailed != false {
+		t.Errorf("unconfirmed again: %v", mailed)
+	}
+	s.exec(`UPDATE users SET email_verified = true WHERE id = $1`, u.id)
+	if mailed := tested(u); mailed != true {
+		t.Errorf("confirmed: %v", mailed)
+	}
+	if n := s.count(`SELECT count(*) FROM mails WHERE recipient = $1`, u.email); n != 2 {
+		t.Errorf("%d mails", n)
+	}
+}
+
 func TestWebhooksThatAreRefused(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -254,6 +309,8 @@ func TestWebhooksThatAreRefused(t *testing.T) {
 	}{
 		"nothing": {object{}, "MISSING_FIELDS"}, "scheme": {object{"url": "ftp://example.com"}, "VALIDATION_ERROR"},
 		"user": {object{"url": "https://ann:" + s.secret("canary-in-a-url") + "@example.com"}, "VALIDATION_ERROR"}, "number": {object{"url": 1}, "VALIDATION_ERROR"},
+		"format": {object{"url": "https://example.com/x", "format": "irc"}, "VALIDATION_ERROR"}, "no chat": {object{"url": "https://api.telegram.org/bot1:x/sendMessage", "format": "telegram"}, "MISSING_FIELDS"},
+		"chat of ours": {object{"url": "https://example.com/x", "chatId": "1"}, "VALIDATION_ERROR"}, "chat as a number": {object{"url": "https://example.com/x", "chatId": 1}, "VALIDATION_ERROR"},
 		"events": {object{"url": "https://example.com", "events": []string{"x"}}, "VALIDATION_ERROR"}, "no list": {object{"url": "https://example.com", "events": "run.failed"}, "VALIDATION_ERROR"},
 	} {
 		if a := s.call("POST", "/api/webhooks", u.access, c.body).want(t, 400, c.code); a.text("error") == "" {

@@ -21,6 +21,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/crypto/argon2"
 
+	"turkey/internal/audit"
 	"turkey/internal/auth"
 	"turkey/internal/connector"
 	"turkey/internal/db"
@@ -184,6 +185,11 @@ func (w *world) start(set settings) *replica {
 	s.auth.Mount(srv.API())
 	s.auth.MountAdmin(srv.API())
 	s.auth.MountPages(srv)
+	seed, err := s.auth.Secret(t.Context(), "audit-seal")
+	must(t, err)
+	keeper, err := audit.NewKeeper(audit.Config{DB: database, Log: log, Now: w.now, Seed: seed})
+	must(t, err)
+	keeper.Mount(srv.API(), s.auth.Operators(srv.API()))
 	connectors := connector.New(set.providers)
 	notices := notify.New(notify.Config{DB: database, Log: log, Now: w.now, Queue: jobs, Mail: s.auth, AllowPrivate: true})
 	s.notify = notices

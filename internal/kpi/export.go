@@ -13,8 +13,43 @@ import (
 
 // exported is what a user's export says of the pipeline.
 type exported struct {
-	Mappings []exportedMapping `json:"mappings"`
-	Runs     []exportedRun     `json:"runs"`
+	Mappings  []exportedMapping  `json:"mappings"`
+	Schedules []exportedSchedule `json:"schedules"`
+	Figures   []exportedFigures  `json:"figures"`
+	Runs      []exportedRun      `json:"runs"`
+	Replaced  []exportedLoad     `json:"replaced"`
+}
+
+type exportedSchedule struct {
+	Service   string     `json:"service"`
+	Cron      string     `json:"cron"`
+	Timezone  string     `json:"timezone"`
+	Enabled   bool       `json:"enabled"`
+	Misfire   string     `json:"misfire"`
+	LastRunAt *wire.Time `json:"lastRunAt"`
+	NextRunAt *wire.Time `json:"nextRunAt"`
+	CreatedAt wire.Time  `json:"createdAt"`
+	UpdatedAt wire.Time  `json:"updatedAt"`
+}
+
+type exportedFigures struct {
+	Service     string          `json:"service"`
+	Day         wire.Day        `json:"day"`
+	ID          string          `json:"id"`
+	Metrics     json.RawMessage `json:"metrics"`
+	Provisional bool            `json:"provisional"`
+	FetchedAt   wire.Time       `json:"fetchedAt"`
+}
+
+// exportedLoad is what a load replaced in a tab, people's own words among it: the undo needs them, so they are kept as long
+// as the run, and whoever asks what is kept gets them too.
+type exportedLoad struct {
+	RunID         string          `json:"runId"`
+	SpreadsheetID string          `json:"spreadsheetId"`
+	SheetID       int64           `json:"sheetId"`
+	Cells         json.RawMessage `json:"cells"`
+	LoadedAt      wire.Time       `json:"loadedAt"`
+	UndoneAt      *wire.Time      `json:"undoneAt"`
 }
 
 type exportedMapping struct {
@@ -54,13 +89,38 @@ func (s *Service) Export(ctx context.Context, user uuid.UUID) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := exported{Mappings: make([]exportedMapping, len(mappings)), Runs: make([]exportedRun, len(runs))}
+	schedules, err := s.q.ExportSchedules(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	figures, err := s.q.ExportFigures(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	loads, err := s.q.ExportUndo(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	all := exported{Mappings: make([]exportedMapping, len(mappings)), Schedules: make([]exportedSchedule, len(schedules)),
+		Figures: make([]exportedFigures, len(figures)), Runs: make([]exportedRun, len(runs)), Replaced: make([]exportedLoad, len(loads))}
 	for i, m := range mappings {
 		all.Mappings[i] = exportedMapping{Service: m.Service, SpreadsheetID: m.SpreadsheetID, SheetName: m.SheetName,
 			CreatedAt: wire.Time(m.CreatedAt), UpdatedAt: wire.Time(m.UpdatedAt)}
 	}
+	for i, j := range schedules {
+		all.Schedules[i] = exportedSchedule{Service: j.Service, Cron: j.CronExpression, Timezone: j.Timezone, Enabled: j.Enabled, Misfire: j.Misfire,
+			LastRunAt: wire.TimePtr(j.LastRunAt), NextRunAt: wire.TimePtr(j.NextRunAt), CreatedAt: wire.Time(j.CreatedAt), UpdatedAt: wire.Time(j.UpdatedAt)}
+	}
+	for i, f := range figures {
+		all.Figures[i] = exportedFigures{Service: f.Service, Day: wire.Day{Time: f.Day}, ID: f.ID.String(), Metrics: f.Metrics, Provisional: f.Provisional,
+			FetchedAt: wire.Time(f.FetchedAt)}
+	}
 	for i, r := range runs {
 		all.Runs[i] = exportRun(r)
+	}
+	for i, u := range loads {
+		all.Replaced[i] = exportedLoad{RunID: u.RunID.String(), SpreadsheetID: u.SpreadsheetID, SheetID: u.SheetID, Cells: u.Cells,
+			LoadedAt: wire.Time(u.LoadedAt), UndoneAt: wire.TimePtr(u.UndoneAt)}
 	}
 	return all, nil
 }

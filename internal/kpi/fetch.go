@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,10 +59,10 @@ func (a *attempt) span(source connector.Source) days {
 		return days{*r.FromDay, *r.ToDay}
 	case r.TargetDay != nil:
 		return days{*r.TargetDay, *r.TargetDay}
-	case a.bound.SourceTimezone == "":
+	case a.run.SourceTimezone == "":
 		return days{}
 	}
-	last := yesterday(a.now(), a.bound.SourceTimezone)
+	last := yesterday(a.now(), a.run.SourceTimezone)
 	return days{last.AddDate(0, 0, 1-a.window(source)), last}
 }
 
@@ -73,32 +74,18 @@ func (s *Service) window(source connector.Source) int {
 	return source.Window()
 }
 
-// settling is how many days a source still corrects as a rule, where that is not its window.
-var settling = map[string]int{connector.GA4: 2}
-
-func settles(source connector.Source) int {
-	if n, ok := settling[source.Name()]; ok {
-		return n
-	}
-	return source.Window()
-}
-
 // sync fetches and loads, piece by piece: the body of a run.
 func (a *attempt) sync(ctx context.Context) error {
 	source, ok := a.connectors.Source(a.run.Service)
 	if !ok {
 		return &failure{reason: "invalid", message: "No such source: " + a.run.Service}
 	}
-	var err error
-	if a.bound, err = a.q.RunBindings(ctx, a.conn, a.run.Service, a.run.CredentialID); err != nil {
-		return err
-	}
 	t, err := a.target(source)
 	if err != nil {
 		return err
 	}
-	if a.bound.Pause > 0 {
-		return &failure{reason: string(connector.Limited), message: "The provider asked to be left alone for a while", retry: true, busy: true, paused: true, after: a.bound.Pause}
+	if a.run.Pause > 0 {
+		return &failure{reason: string(connector.Limited), message: "The provider asked to be left alone for a while", retry: true, busy: true, paused: true, after: a.run.Pause}
 	}
 	all, done := a.span(source), a.resume()
 	for {
@@ -111,6 +98,9 @@ func (a *attempt) sync(ctx context.Context) error {
 			return &failure{reason: "unavailable", message: "The source answered without a single day", retry: true}
 		}
 		a.seen(report)
+		if err := a.named(ctx, &t, report.Metrics); err != nil {
+			return err
+		}
 		rows, err := a.keep(ctx, source, report, all.progress(d, 1))
 		if err != nil {
 			return err
@@ -127,6 +117,24 @@ func (a *attempt) sync(ctx context.Context) error {
 			return errMore
 		}
 	}
+}
+
+// named takes over the columns of a source that has no fixed ones: for the tab, and for whoever reads the figures.
+func (a *attempt) named(ctx context.Context, t *target, metrics []connector.Metric) error {
+	o := connector.Outline{Metrics: metrics}
+	columns := o.Columns()
+	if metrics == nil || slices.Equal(columns, t.columns) {
+		return nil
+	}
+	t.columns = columns
+	if a.run.DryRun {
+		return nil
+	}
+	body, err := json.Marshal(metrics)
+	if err != nil {
+		return err
+	}
+	return a.q.NoteColumns(ctx, a.conn, body, a.run.SourceCredential)
 }
 
 // resume goes on where an earlier attempt stopped, with its counts.
@@ -162,14 +170,14 @@ func (a *attempt) seen(report connector.Report) {
 
 // extract asks the source.
 func (a *attempt) extract(ctx context.Context, source connector.Source, d days) (connector.Report, error) {
-	_, secret, err := a.credentials.Use(ctx, a.user, a.bound.SourceCredential, audit.Use{Purpose: "sync", Job: a.id.String()})
+	_, secret, err := a.credentials.Use(ctx, a.user, a.run.SourceCredential, audit.Use{Purpose: "sync", Job: a.id.String()})
 	if err != nil {
 		return connector.Report{}, provider(err, 0) // an access token that could not be renewed is the provider's failure
 	}
 	defer clear(secret)
 	from, to := d.text()
 	report, err := source.Extract(ctx, secret, from, to)
-	return report, provider(err, a.bound.SourceCredential)
+	return report, provider(err, a.run.SourceCredential)
 }
 
 // stored is a row on its way into kpi_rows.
@@ -245,10 +253,10 @@ func (a *attempt) store(ctx context.Context, source connector.Source, zone strin
 		return nil, err
 	}
 	if zone == "" {
-		zone = a.zoneOf(a.bound.SourceTimezone)
+		zone = a.zoneOf(a.run.SourceTimezone)
 	}
 	rows, err := a.q.KeepRows(ctx, a.conn, kpidb.KeepRowsParams{RunID: a.id, Claim: a.run.Claim, Rows: body, Progress: progress,
-		ApiVersion: a.connectors.Version(a.run.Service), Settled: yesterday(a.now(), zone).AddDate(0, 0, -settles(source))})
+		ApiVersion: a.connectors.Version(a.run.Service), Settled: yesterday(a.now(), zone).AddDate(0, 0, -source.Outlined().Settling())})
 	if err != nil {
 		return nil, fmt.Errorf("store figures: %w", err)
 	}

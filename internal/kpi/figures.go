@@ -3,6 +3,7 @@ package kpi
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -128,6 +129,34 @@ func periodOf(day time.Time, granularity string) time.Time {
 		return day.AddDate(0, 0, 1-day.Day())
 	}
 	return day
+}
+
+// namedOutline is that of figures whose credential named the columns. Without the credential they are those of the rows, and
+// nothing is known of what adds up.
+func namedOutline(columns json.RawMessage, rows []kpidb.ListFiguresRow) (*connector.Outline, error) {
+	o := &connector.Outline{}
+	if len(columns) > 0 {
+		if err := json.Unmarshal(columns, &o.Metrics); err != nil {
+			return nil, fmt.Errorf("stored columns: %w", err)
+		}
+	}
+	if len(o.Metrics) > 0 {
+		return o, nil
+	}
+	names := map[string]bool{}
+	for _, r := range rows {
+		var metrics map[string]json.Number
+		if err := json.Unmarshal(r.Metrics, &metrics); err != nil {
+			return nil, fmt.Errorf("stored figures of %s: %w", r.Day.Format(time.DateOnly), err)
+		}
+		for name := range metrics {
+			names[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		o.Metrics = append(o.Metrics, connector.Metric{Column: name, Kind: connector.PerDay})
+	}
+	return o, nil
 }
 
 // fill puts the stored rows, which come by day, together.

@@ -1,6 +1,7 @@
 package kpi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,8 @@ func (s *Service) Mount(api huma.API, bearer func(huma.Context, func(huma.Contex
 	s.mountRuns(api, op)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/spreadsheets", "listSpreadsheets", "Sheets", "Spreadsheets the credential sees", "At most 1000."), s.handleSpreadsheets)
 	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/sheets", "listTabs", "Sheets", "Tabs of a spreadsheet", "In the order of the spreadsheet."), s.handleTabs)
-	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/values", "readTab", "Sheets", "Values of a tab", "The whole tab, as formatted text."), s.handleValues)
+	huma.Register(api, op(http.MethodGet, "/api/sheets/{spreadsheetId}/values", "readTab", "Sheets", "Values of a tab",
+		"As formatted text: the whole tab, or with limit so many rows of it."), s.handleValues)
 	s.mountSchedules(api, op)
 	s.mountActivity(api, op)
 	s.mountFigures(api, op)
@@ -158,6 +160,26 @@ type valuesInput struct {
 	CredentialID  string `query:"credential_id" doc:"One of the caller's google_sheets credentials"`
 	SpreadsheetID string `path:"spreadsheetId"`
 	SheetName     string `query:"sheetName" doc:"Name of the tab"`
+	Limit         string `query:"limit" doc:"Rows at a time, 1 to 10000; without it the whole tab, if it is not too large" example:"1000"`
+	Offset        string `query:"offset" doc:"Rows to pass over, with limit" example:"0"`
+}
+
+// maxRows is how many rows are read at a time.
+const maxRows = 10_000
+
+// rows reads limit and offset. A limit of 0 is the whole tab.
+func (in *valuesInput) rows() (limit, offset int, err error) {
+	limit, badLimit := strconv.Atoi(cmp.Or(in.Limit, "0"))
+	offset, badOffset := strconv.Atoi(cmp.Or(in.Offset, "0"))
+	switch {
+	case badLimit != nil, in.Limit != "" && limit < 1, limit > maxRows:
+		err = fault.New(fault.Invalid, "VALIDATION_ERROR", fmt.Sprintf("limit must be a number from 1 to %d", maxRows))
+	case badOffset != nil, offset < 0, offset > connector.MaxCells:
+		err = fault.New(fault.Invalid, "VALIDATION_ERROR", "offset must be a number, not negative and not larger than a spreadsheet")
+	case in.Offset != "" && in.Limit == "":
+		err = fault.New(fault.Invalid, "VALIDATION_ERROR", "offset needs a limit")
+	}
+	return limit, offset, err
 }
 
 // proxyCredential opens the credential that a proxy call names.
@@ -246,8 +268,9 @@ func (s *Service) handleTabs(ctx context.Context, in *tabsInput) (*filesOutput, 
 
 type valuesOutput struct {
 	Body struct {
-		Success bool       `json:"success"`
-		Data    [][]string `json:"data"`
+		Success    bool       `json:"success"`
+		Data       [][]string `json:"data" doc:"Rows end at their last cell that is not empty, and the list at the last such row"`
+		NextOffset *int       `json:"nextOffset,omitempty" doc:"Of the next rows, while the tab has any"`
 	}
 }
 
@@ -255,16 +278,42 @@ func (s *Service) handleValues(ctx context.Context, in *valuesInput) (*valuesOut
 	if in.CredentialID != "" && in.SheetName == "" {
 		return nil, fault.New(fault.Invalid, "MISSING_FIELDS", "sheetName is required")
 	}
+	limit, offset, err := in.rows()
+	if err != nil {
+		return nil, err
+	}
 	secret, err := s.proxyCredential(ctx, in.CredentialID)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(secret)
-	values, err := s.connectors.Sheets().Values(ctx, secret, in.SpreadsheetID, in.SheetName)
+	out := &valuesOutput{}
+	out.Body.Success, out.Body.Data = true, [][]string{}
+	from, to := 0, 0
+	if limit > 0 {
+		tabs, err := s.connectors.Sheets().Tabs(ctx, secret, in.SpreadsheetID)
+		if err != nil {
+			return nil, proxyFault(err)
+		}
+		tab, err := find(tabs, &target{spreadsheet: in.SpreadsheetID, tab: in.SheetName})
+		if err != nil {
+			return nil, fault.New(fault.NotFound, "SHEET_NOT_FOUND", err.Error())
+		}
+		if offset >= tab.Rows { // outside of the grid Google refuses
+			return out, nil
+		}
+		from, to = offset+1, min(offset+limit, tab.Rows)
+		if to < tab.Rows {
+			out.Body.NextOffset = &to
+		}
+	}
+	values, err := s.connectors.Sheets().Values(ctx, secret, in.SpreadsheetID, in.SheetName, from, to)
+	if errors.Is(err, connector.ErrTooLong) {
+		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "The values are too many to be read at once: read fewer rows at a time with limit and offset").Because(err)
+	}
 	if err != nil {
 		return nil, proxyFault(err)
 	}
-	out := &valuesOutput{}
-	out.Body.Success, out.Body.Data = true, values
+	out.Body.Data = values
 	return out, nil
 }

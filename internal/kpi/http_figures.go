@@ -90,11 +90,17 @@ func (s *Service) handleFigures(ctx context.Context, in *figuresInput) (*eitherO
 	if err != nil {
 		return nil, err
 	}
-	if err := f.fill(rows, source.Totals()); err != nil {
+	outline := source.Outlined()
+	if outline.Metrics == nil {
+		if outline, err = namedOutline(units.Columns, rows); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.fill(rows, outline.Totals()); err != nil {
 		return nil, err
 	}
 	if wantsCSV(in.Accept) {
-		body, err := f.table(source.Columns(), source.Totals().Ratios)
+		body, err := f.table(outline.Columns(), outline.Ratios)
 		return asCSV(f.Service+".csv", body, err)
 	}
 	return asJSON(f), nil

@@ -50,6 +50,7 @@ type Schedule struct {
 	Cron      string     `json:"cron" example:"0 2 * * *"`
 	Enabled   bool       `json:"enabled"`
 	Timezone  string     `json:"timezone" example:"Europe/Berlin"`
+	Misfire   string     `json:"misfire" enum:"once,each" doc:"What happens after times that no server was there for: one run, or one for each day"`
 	LastRunAt *wire.Time `json:"last_run_at" format:"date-time"`
 	NextRunAt *wire.Time `json:"next_run_at" format:"date-time" doc:"null: switched off"`
 	CreatedAt wire.Time  `json:"created_at" format:"date-time"`
@@ -57,7 +58,7 @@ type Schedule struct {
 }
 
 func scheduleOf(r kpidb.ListSchedulesRow) Schedule {
-	return Schedule{ID: r.ID, Service: r.Service, Cron: r.CronExpression, Enabled: r.Enabled, Timezone: r.Timezone, LastRunAt: wire.TimePtr(r.LastRunAt),
+	return Schedule{ID: r.ID, Service: r.Service, Cron: r.CronExpression, Enabled: r.Enabled, Timezone: r.Timezone, Misfire: r.Misfire, LastRunAt: wire.TimePtr(r.LastRunAt),
 		NextRunAt: wire.TimePtr(r.NextRunAt), CreatedAt: wire.Time(r.CreatedAt), UpdatedAt: wire.Time(r.UpdatedAt)}
 }
 
@@ -133,6 +134,7 @@ type scheduleInput struct {
 		Cron     string  `json:"cron" missing:"handler" example:"0 2 * * *"`
 		Enabled  *bool   `json:"enabled" missing:"handler"`
 		Timezone *string `json:"timezone,omitempty" doc:"IANA name; left out: stays as it is" example:"Europe/Berlin"`
+		Misfire  *string `json:"misfire,omitempty" enum:"once,each" doc:"After times that no server was there for: once (the default) makes one run, each one for every missed day, at most 31. Left out: stays as it is"`
 	}
 }
 
@@ -143,6 +145,9 @@ func (s *Service) handleSetSchedule(ctx context.Context, in *scheduleInput) (*da
 	}
 	if in.Body.Enabled == nil {
 		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "enabled is required and must be true or false")
+	}
+	if m := in.Body.Misfire; m != nil && *m != misfireOnce && *m != misfireEach {
+		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "misfire must be once or each")
 	}
 	zone := s.zone
 	if in.Body.Timezone != nil {
@@ -165,7 +170,8 @@ func (s *Service) handleSetSchedule(ctx context.Context, in *scheduleInput) (*da
 		if err != nil {
 			return err
 		}
-		arg := kpidb.SetScheduleParams{Service: in.Service, Cron: c.text, Enabled: *in.Body.Enabled, Zone: c.zone.String(), Metadata: audit.Meta(ctx, nil)}
+		arg := kpidb.SetScheduleParams{Service: in.Service, Cron: c.text, Enabled: *in.Body.Enabled, Zone: c.zone.String(), Misfire: in.Body.Misfire,
+			Metadata: audit.Meta(ctx, nil)}
 		if arg.Enabled {
 			next := c.Next(s.now(), c.zone)
 			arg.NextRunAt = &next

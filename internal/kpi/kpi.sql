@@ -31,17 +31,34 @@ WITH m AS (
 SELECT m.service FROM m;
 
 -- name: AcquireLeaseSystem :one
--- No row: somebody else writes to this tab right now. sheet_name is Google's number of the tab, which a new name leaves as
--- it is.
+-- No row: somebody else writes to this tab right now. A run that has ended does not, whether or not it gave the lease back.
+-- sheet_name is Google's number of the tab, which a new name leaves as it is.
 INSERT INTO sheet_leases AS l (spreadsheet_id, sheet_name, holder, lease_until)
 VALUES (sqlc.arg(spreadsheet_id), sqlc.arg(sheet_name), sqlc.arg(holder), now() + sqlc.arg(ttl)::interval)
 ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
     WHERE l.lease_until < now() OR l.holder = excluded.holder
+        OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed', 'cancelled'))
 RETURNING l.holder;
 
 -- name: ReleaseLeaseSystem :exec
 DELETE FROM sheet_leases WHERE spreadsheet_id = sqlc.arg(spreadsheet_id) AND sheet_name = sqlc.arg(sheet_name) AND holder = sqlc.arg(holder);
 
+-- name: PurgeLeasesSystem :execrows
+DELETE FROM sheet_leases WHERE (spreadsheet_id, sheet_name) IN (
+    SELECT l.spreadsheet_id, l.sheet_name FROM sheet_leases l WHERE l.lease_until < now() - interval '1 hour' LIMIT sqlc.arg(batch)::int)
+    AND lease_until < now();
+
 -- name: ExportRuns :many
 SELECT id, service, target_day, from_day, to_day, dry_run, spreadsheet_id, sheet_name, status, attempt, result, error_reason, created_at, started_at, finished_at
 FROM kpi_runs WHERE user_id = current_user_no() ORDER BY created_at, id;
+
+-- name: ExportSchedules :many
+SELECT j.service, j.cron_expression, j.timezone, j.enabled, j.misfire, j.last_run_at, j.next_run_at, j.created_at, j.updated_at
+FROM job_schedules j WHERE j.user_id = current_user_no() ORDER BY j.service;
+
+-- name: ExportFigures :many
+SELECT k.service, k.day, k.id, k.metrics, k.provisional, k.fetched_at FROM kpi_rows k WHERE k.user_id = current_user_no() ORDER BY k.service, k.day;
+
+-- name: ExportUndo :many
+-- What loads replaced in the user's spreadsheets: kept with the run, and hence somebody's words that are kept.
+SELECT u.run_id, u.spreadsheet_id, u.sheet_id, u.cells, u.loaded_at, u.undone_at FROM kpi_undo u WHERE u.user_id = current_user_no() ORDER BY u.loaded_at, u.run_id;

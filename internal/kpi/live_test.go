@@ -30,7 +30,7 @@ import (
 type keys map[int64][]byte
 
 func (k keys) Use(_ context.Context, _ uuid.UUID, id int64, _ audit.Use) (string, []byte, error) {
-	return "", bytes.Clone(k[id]), nil
+	return map[int64]string{1: connector.GoogleSheets, 2: connector.GA4}[id], bytes.Clone(k[id]), nil
 }
 
 // told is a Notifier that remembers.
@@ -231,6 +231,8 @@ func (l live) make(from, to string, dry bool) uuid.UUID {
 func (l live) ends(id uuid.UUID) (string, Result) {
 	l.t.Helper()
 	for range 50 {
+		// As the dispatcher does.
+		l.system(`UPDATE kpi_runs SET enqueued = true WHERE id = $1 AND NOT enqueued`, id)
 		_ = l.execute(l.t.Context(), l.user, id) // what it says is for the queue; the row says the rest
 		if r := l.look(id); final(r.Status) {
 			var result Result

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,15 +38,15 @@ type target struct {
 
 // target is the given tab, else the mapped one.
 func (a *attempt) target(source connector.Source) (target, error) {
-	b := a.bound
-	t := target{spreadsheet: b.SpreadsheetID, tab: b.SheetName, service: a.run.Service, mapped: b.SheetName, sheet: b.SheetID, columns: source.Columns()}
+	b := a.run
+	t := target{spreadsheet: b.MappedSpreadsheet, tab: b.MappedTab, service: b.Service, mapped: b.MappedTab, sheet: b.MappedSheet, columns: source.Columns()}
 	if a.run.SpreadsheetID != nil {
 		t.spreadsheet = *a.run.SpreadsheetID
 	}
 	if a.run.SheetName != nil {
 		t.tab = *a.run.SheetName
 	}
-	if t.spreadsheet != b.SpreadsheetID || t.tab != b.SheetName {
+	if t.spreadsheet != b.MappedSpreadsheet || t.tab != b.MappedTab {
 		t.mapped, t.sheet = "", nil
 	}
 	a.result.SpreadsheetID, a.result.SheetName = t.spreadsheet, t.tab
@@ -72,8 +71,8 @@ type piece struct {
 }
 
 // load brings the tab up to date with a piece.
-func (a *attempt) load(ctx context.Context, t *target, p piece) error {
-	_, secret, err := a.credentials.Use(ctx, a.user, a.bound.SheetsCredential, audit.Use{Purpose: "sync", Job: a.id.String()})
+func (a *attempt) load(ctx context.Context, t *target, p piece) (err error) {
+	_, secret, err := a.credentials.Use(ctx, a.user, a.run.SheetsCredential, audit.Use{Purpose: "sync", Job: a.id.String()})
 	if err != nil {
 		return err
 	}
@@ -90,11 +89,15 @@ func (a *attempt) load(ctx context.Context, t *target, p piece) error {
 		return err
 	}
 	if !a.run.DryRun {
-		release, err := a.lease(ctx, a.id, t.spreadsheet, tab.ID)
-		if err != nil {
-			return err
+		release, taken := a.lease(ctx, a.id, t.spreadsheet, tab.ID)
+		if taken != nil {
+			return taken
 		}
-		defer release()
+		defer func() {
+			if p.further || err != nil { // else it ends with the run
+				release()
+			}
+		}()
 	}
 	key := tabKey(t.spreadsheet, tab.ID)
 	rows := make([]dayRow, len(p.rows))
@@ -125,7 +128,7 @@ func (a *attempt) load(ctx context.Context, t *target, p piece) error {
 
 // sheetFailure is provider for calls that use the Google credential of the tab.
 func (a *attempt) sheetFailure(err error) error {
-	err = provider(err, a.bound.SheetsCredential)
+	err = provider(err, a.run.SheetsCredential)
 	if f, ok := errors.AsType[*failure](err); ok && f.reason == string(connector.NotFound) {
 		f.reason = "sheet_not_found"
 	}
@@ -259,7 +262,8 @@ func fits(tabs []connector.Tab, tab connector.Tab, height, width int) error {
 	return nil
 }
 
-// note remembers what stands in the tab now, where the tab is, and how far the run is.
+// note remembers what stands in the tab now, where the tab is, and how far the run is. What the last piece has to note is
+// written with the end of the run.
 func (a *attempt) note(ctx context.Context, t *target, tab connector.Tab, key string, p piece) error {
 	type noted struct {
 		Day     string                 `json:"day"`
@@ -271,41 +275,29 @@ func (a *attempt) note(ctx context.Context, t *target, tab connector.Tab, key st
 			rows = append(rows, noted{r.day, r.metrics})
 		}
 	}
-	moved := t.mapped != "" && (t.sheet == nil || *t.sheet != tab.ID || t.mapped != tab.Title)
-	zone, currency := p.report.TimeZone, p.report.Currency
-	known := (zone == "" || zone == a.bound.SourceTimezone) && (currency == "" || currency == a.bound.SourceCurrency)
-	if len(rows) == 0 && !moved && known && !p.further {
-		return nil
-	}
 	body, err := json.Marshal(rows)
 	if err != nil {
 		return err
 	}
-	arg := kpidb.NoteLoadParams{RunID: a.id, Claim: a.run.Claim, Service: t.service, Rows: body, WrittenTo: key, Progress: p.progress,
-		SourceCredential: a.bound.SourceCredential, TimeZone: zone, Currency: currency, SpreadsheetID: t.spreadsheet, SheetID: tab.ID, Tab: tab.Title, MappedTab: t.mapped}
-	if p.further {
-		arg.DoneDay = &p.to
-		if arg.Result, err = a.ended(); err != nil {
-			return err
-		}
-	}
-	_, err = a.q.NoteLoad(ctx, a.conn, arg)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return errLost
-	}
+	zone, currency := p.report.TimeZone, p.report.Currency
+	a.last = kpidb.AdvanceRunParams{ID: a.id, Claim: a.run.Claim, Rows: body, WrittenTo: key, Progress: p.progress, SourceCredential: a.run.SourceCredential,
+		TimeZone: zone, Currency: currency, SpreadsheetID: t.spreadsheet, SheetID: tab.ID, Tab: tab.Title, MappedTab: t.mapped}
 	if t.mapped != "" {
 		t.mapped, t.tab, t.sheet, a.result.SheetName = tab.Title, tab.Title, &tab.ID, tab.Title
 	}
-	a.bound.SourceTimezone, a.bound.SourceCurrency = zone, currency
+	a.run.SourceTimezone, a.run.SourceCurrency = zone, currency
+	if !p.further {
+		return nil
+	}
+	a.last.DoneDay, a.last.Metadata = &p.to, json.RawMessage("{}")
+	if a.last.Result, err = a.ended(); err != nil {
+		return err
+	}
+	_, err = a.q.AdvanceRun(ctx, a.conn, a.last)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errLost
+	}
 	return err
 }
 
-func title(service string) string {
-	switch service {
-	case connector.GA4:
-		return "GA4"
-	case connector.GoogleSheets:
-		return "Google Sheets"
-	}
-	return strings.ToUpper(service[:1]) + service[1:]
-}
+func title(service string) string { return connector.Title(service) }

@@ -79,7 +79,7 @@ func TestADryRunTellsAndChangesNothing(t *testing.T) {
 		t.Fatalf("%s: %+v", status, r)
 	}
 	if n := l.calls.writes(); n != 0 || !reflect.DeepEqual(l.tab("Google"), before) || scan[string](l, `SELECT string_agg(k::text, '' ORDER BY day) FROM kpi_rows k`) != stored ||
-		scan[int](l, `SELECT count(*) FROM kpi_undo`) != 1 || scan[int](l, `SELECT count(*) FROM sheet_leases`) != 0 {
+		scan[int](l, `SELECT count(*) FROM kpi_undo`) != 1 || scan[int](l, `SELECT count(*) FROM sheet_leases l JOIN kpi_runs r ON r.id = l.holder WHERE r.dry_run`) != 0 {
 		t.Errorf("%d writes, or something changed", n)
 	}
 	got := map[string]string{}
@@ -198,12 +198,19 @@ func TestARenamedTabIsFoundByItsNumber(t *testing.T) {
 	if scan[int64](l, `SELECT sheet_id FROM sheet_mappings`) != 0 {
 		t.Fatal("the tab's number is not remembered")
 	}
-	l.system(`UPDATE sheet_mappings SET sheet_name = 'Its old name'`)
-	if r := l.completes(l.ago(3), l.ago(1)); r.Appended != 1 || r.SheetName != "Google" {
+	l.console("PUT", "/spreadsheets/"+l.spreadsheet+"/tabs", map[string]any{"tab": "Google", "title": "Its own name"}, nil)
+	if r := l.completes(l.ago(3), l.ago(1)); r.Appended != 1 || r.Skipped != 2 || r.SheetName != "Its own name" {
 		t.Errorf("%+v", r)
 	}
-	if name := scan[string](l, `SELECT sheet_name FROM sheet_mappings`); name != "Google" {
+	if name := scan[string](l, `SELECT sheet_name FROM sheet_mappings`); name != "Its own name" {
 		t.Errorf("the mapping still says %s", name)
+	}
+	if n := len(l.tab("Its own name")); n != 4 {
+		t.Errorf("%d rows", n)
+	}
+	l.console("PUT", "/spreadsheets/"+l.spreadsheet+"/tabs", map[string]any{"tab": "Other", "title": "Google"}, nil) // the old name is somebody else's now
+	if r := l.completes(l.ago(4), l.ago(1)); r.Appended != 1 || len(l.tab("Google")) != 0 {
+		t.Errorf("%+v", r)
 	}
 	l.system(`UPDATE sheet_mappings SET sheet_name = 'Nowhere', sheet_id = 99`)
 	if status, r := l.ends(l.make("", "", false)); status != "failed" || !strings.Contains(r.Error, "Nowhere") {

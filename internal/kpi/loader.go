@@ -62,16 +62,6 @@ func (m *mismatch) Error() string {
 	return text + ". Choose an empty tab, or correct its first row."
 }
 
-// laterColumns counts the columns at the end of a source's header that its first generation did not have.
-var laterColumns = map[string]int{connector.Meta: 3, connector.GA4: 1, connector.Shopify: 2}
-
-// owners tells a tab's source by columns that only one has; two of them decide (contract §7.4).
-var owners = map[string][]string{
-	"meta":    {"spend", "reach", "impressions", "clicks", "landing_page_views"},
-	"ga4":     {"sessions", "users", "bounce_rate"},
-	"shopify": {"total_orders", "total_revenue", "net_revenue", "repeat_customers"},
-}
-
 // plan compares a tab with the rows of a source. It touches nothing but our columns of those rows; columns are found by
 // name, wherever their owner moved them, rows by their day, and by their id where somebody changed the day.
 func plan(service string, columns []string, tab grid, rows []dayRow) (load, error) {
@@ -186,7 +176,7 @@ func header(service string, columns []string, tab [][]any) (map[string]int, *con
 	if len(missing) == 0 {
 		return at, nil, nil
 	}
-	if later := laterColumns[service]; later > 0 && slices.Equal(missing, columns[len(columns)-later:]) {
+	if later := laterColumns(service); later > 0 && slices.Equal(missing, columns[len(columns)-later:]) {
 		end := 0
 		for _, row := range tab {
 			end = max(end, len(row))
@@ -198,6 +188,14 @@ func header(service string, columns []string, tab [][]any) (map[string]int, *con
 		return at, &connector.Range{A1: span(1, end, end+len(missing)-1), Values: [][]any{cells}}, nil
 	}
 	return nil, nil, &mismatch{missing: missing, owner: owner(tab[0])}
+}
+
+// laterColumns counts the columns at the end of a source's header that its first generation did not have.
+func laterColumns(service string) int {
+	if o, ok := connector.OutlineOf(service); ok {
+		return o.Later()
+	}
+	return 0
 }
 
 // ours finds columns in a header, case and white space aside; of two of one name the first counts.
@@ -214,16 +212,18 @@ func ours(columns []string, row []any) map[string]int {
 
 func headed(cell any) string { return strings.ToLower(strings.TrimSpace(textOf(cell))) }
 
+// owner tells a tab's source by columns that mark it; two of them decide (contract §7.4).
 func owner(row []any) string {
-	for name, marks := range owners {
+	for _, o := range connector.Outlines() {
 		n := 0
 		for _, cell := range row {
-			if slices.Contains(marks, headed(cell)) {
+			name := headed(cell)
+			if slices.ContainsFunc(o.Metrics, func(m connector.Metric) bool { return m.Mark && m.Column == name }) {
 				n++
 			}
 		}
 		if n >= 2 {
-			return name
+			return o.Service
 		}
 	}
 	return ""

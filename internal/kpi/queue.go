@@ -1,6 +1,7 @@
 package kpi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -38,6 +39,8 @@ type Config struct {
 	OperatorApp string         // whose administrators see the numbers of all users
 	Windows     map[string]int // days that each run of a source restates, where it is not the source's own number
 	Notifier    Notifier       // nil: nobody is told
+	AtOnce      int            // runs that this process works at once; 0: one
+	Silence     time.Duration  // after it, a run whose process gave no sign of life goes to another; 0: half a minute
 }
 
 // Service is the pipeline: routes, dispatcher and workers.
@@ -55,6 +58,7 @@ type Service struct {
 	operatorApp string
 	windows     map[string]int
 	notifier    Notifier
+	silence     time.Duration
 	kick        chan struct{} // a run was created in this process
 	stopped     sync.WaitGroup
 	stop        context.CancelFunc
@@ -63,8 +67,7 @@ type Service struct {
 // dispatchEvery bounds how long a run created by another replica waits for its dispatch.
 const (
 	dispatchEvery = time.Second
-	dispatchBatch = 200
-	reviveEvery   = 10 * time.Second
+	dispatchBatch = 1000
 	// lostJob is how long a run that should be worked on waits before it is put into the queue a second time: somebody may
 	// have removed its job there.
 	lostJob = 15 * time.Minute
@@ -74,22 +77,33 @@ const (
 func New(cfg Config) *Service {
 	s := &Service{db: cfg.DB, log: cfg.Log, now: cfg.Now, q: kpidb.New(), credentials: cfg.Credentials, connectors: cfg.Connectors,
 		zone: cfg.Zone, maxAttempts: cfg.MaxAttempts, queue: cfg.Queue, schedules: cfg.Schedules,
-		operatorApp: cfg.OperatorApp, windows: cfg.Windows, notifier: cfg.Notifier, kick: make(chan struct{}, 1)}
+		operatorApp: cfg.OperatorApp, windows: cfg.Windows, notifier: cfg.Notifier, silence: cmp.Or(cfg.Silence, silent), kick: make(chan struct{}, 1)}
 	queue.Register(cfg.Queue, &worker{service: s})
+	cfg.Queue.Line(runsLine, max(cfg.AtOnce, 1))
 	return s
 }
 
-// Start begins to hand due runs to the queue.
+// Dispatch begins to hand due runs to the queue. It is all that a process without workers does, so that a run that was
+// made there waits for no other process to look.
+func (s *Service) Dispatch(ctx context.Context) { s.begin(ctx, s.dispatchLoop) }
+
+// Start is Dispatch, and looks for schedules that are due and for runs that nobody works on any more.
 func (s *Service) Start(ctx context.Context) {
-	ctx, s.stop = context.WithCancel(ctx)
-	s.stopped.Go(func() { s.dispatchLoop(ctx) })
-	s.stopped.Go(func() { s.reviveLoop(ctx) })
+	loops := []func(context.Context){s.dispatchLoop, s.reviveLoop}
 	if s.schedules.On {
-		s.stopped.Go(func() { s.scheduleLoop(ctx) })
+		loops = append(loops, s.scheduleLoop)
+	}
+	s.begin(ctx, loops...)
+}
+
+func (s *Service) begin(ctx context.Context, loops ...func(context.Context)) {
+	ctx, s.stop = context.WithCancel(ctx)
+	for _, loop := range loops {
+		s.stopped.Go(func() { loop(ctx) })
 	}
 }
 
-// Stop ends the dispatch; the queue itself is stopped by its owner.
+// Stop ends what Dispatch or Start began; the queue itself is stopped by its owner.
 func (s *Service) Stop() {
 	s.stop()
 	s.stopped.Wait()
@@ -128,7 +142,10 @@ func (s *Service) dispatch(ctx context.Context) (n int, err error) {
 		jobs := make([]river.InsertManyParams, n)
 		for i, d := range due {
 			ids[i] = d.ID
-			jobs[i] = river.InsertManyParams{Args: runArgs{Run: d.ID, User: d.UserUuid}}
+			jobs[i] = river.InsertManyParams{Args: runArgs{Run: d.ID, User: d.UserUuid}, InsertOpts: &river.InsertOpts{Queue: runsLine, Priority: askedRun}}
+			if d.Scheduled {
+				jobs[i].InsertOpts.Priority = scheduledRun
+			}
 		}
 		if err := s.queue.InsertTx(ctx, tx, jobs...); err != nil {
 			return err
@@ -150,22 +167,25 @@ func (s *Service) reviveLoop(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(reviveEvery/2 + rand.N(reviveEvery)): //nolint:gosec // only so that replicas do not keep in step
+		case <-time.After(s.silence/6 + rand.N(s.silence/3)): //nolint:gosec // only so that replicas do not keep in step
 		}
 	}
 }
 
 func (s *Service) revive(ctx context.Context) (int64, error) {
-	return s.q.ReviveRunsSystem(ctx, s.db.In(db.System()), kpidb.ReviveRunsSystemParams{Silent: silent, Lost: lostJob, Batch: dispatchBatch})
+	return s.q.ReviveRunsSystem(ctx, s.db.In(db.System()), kpidb.ReviveRunsSystemParams{Silent: s.silence, Lost: lostJob, Batch: dispatchBatch})
 }
 
-// Purgers remove runs that are kept long enough. Each removes one batch and says how many went; figures stay.
+// Purgers remove runs that are kept long enough, and leases that nobody has. Each removes one batch and says how many went; figures stay.
 func Purgers(d *db.DB) map[string]func(ctx context.Context, batch int) (int, error) {
 	q, conn := kpidb.New(), d.In(db.System())
-	return map[string]func(context.Context, int) (int, error){"kpi_runs": func(ctx context.Context, batch int) (int, error) {
-		n, err := q.PurgeRunsSystem(ctx, conn, int32(batch))
-		return int(n), err
-	}}
+	purger := func(purge func(context.Context, kpidb.DBTX, int32) (int64, error)) func(context.Context, int) (int, error) {
+		return func(ctx context.Context, batch int) (int, error) {
+			n, err := purge(ctx, conn, int32(batch))
+			return int(n), err
+		}
+	}
+	return map[string]func(context.Context, int) (int, error){"kpi_runs": purger(q.PurgeRunsSystem), "sheet_leases": purger(q.PurgeLeasesSystem)}
 }
 
 func (s *Service) wake() {
@@ -174,6 +194,15 @@ func (s *Service) wake() {
 	default:
 	}
 }
+
+// runsLine is the queue of runs: a night's runs hold up no mail.
+const runsLine = "runs"
+
+// A run that somebody asked for goes before all that schedules made.
+const (
+	askedRun     = 1
+	scheduledRun = 2
+)
 
 // runArgs are the arguments of a job: ids, never secrets.
 type runArgs struct {
@@ -191,15 +220,12 @@ type worker struct {
 
 // Work plays one attempt. Attempts are counted on the run: a snooze brings the job again without counting in the queue.
 func (w *worker) Work(ctx context.Context, job *river.Job[runArgs]) error {
-	err := w.service.execute(ctx, job.Args.User, job.Args.Run)
+	err := w.service.execute(db.Background(ctx), job.Args.User, job.Args.Run)
 	if f, ok := errors.AsType[*failure](err); ok {
 		return river.JobSnooze(f.after)
 	}
 	if err != nil {
 		w.service.log.WarnContext(ctx, "run interrupted; the queue brings it again", "run", job.Args.Run, "error", err)
-	}
-	if err == nil {
-		w.service.wake() // the next run of this user and service may follow
 	}
 	return err
 }

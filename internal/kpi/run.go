@@ -73,8 +73,8 @@ type Difference struct {
 const recordDeadline = 5 * time.Second
 
 const (
-	beatEvery = 10 * time.Second
-	// silent is how long a run stays with a process of which nothing is heard.
+	// silent is how long a run stays with a process of which nothing is heard, unless Config.Silence says otherwise. A process
+	// gives a sign of life every third of it.
 	silent = 30 * time.Second
 	// busyPatience is how long a run waits for a tab without its attempts being counted.
 	busyPatience = 10 * time.Minute
@@ -95,7 +95,7 @@ type attempt struct {
 	user, id uuid.UUID
 	conn     db.Conn
 	run      kpidb.StartRunRow
-	bound    kpidb.RunBindingsRow
+	last     kpidb.AdvanceRunParams // what the last piece has to note, with the end of the run
 	started  time.Time
 	result   Result
 	replaced []change // by this run so far
@@ -107,7 +107,7 @@ type attempt struct {
 // process.
 func (s *Service) execute(ctx context.Context, user, id uuid.UUID) error {
 	conn := s.db.In(db.User(user))
-	run, err := s.q.StartRun(ctx, conn, id, silent)
+	run, err := s.q.StartRun(ctx, conn, id, s.silence)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil // cancelled, finished, or somebody works on it
@@ -167,7 +167,7 @@ func (a *attempt) play(ctx context.Context) (err error) {
 
 // beat tells other processes that this one lives, and hears from them that the run is not its own any more.
 func (a *attempt) beat(ctx context.Context, cancel context.CancelCauseFunc) {
-	tick := time.NewTicker(beatEvery)
+	tick := time.NewTicker(a.silence / 3)
 	defer tick.Stop()
 	for {
 		select {
@@ -223,23 +223,31 @@ func (a *attempt) complete(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r := a.result
-	arg := kpidb.CompleteRunParams{ID: a.id, Claim: a.run.Claim, Result: body, Metadata: audit.Meta(ctx, map[string]any{
-		"date": r.Date, "mode": r.Mode, "rowNumber": r.RowNumber, "recordCount": r.Appended + r.Updated, "durationMs": r.DurationMs})}
+	r, arg := a.result, a.last
+	arg.ID, arg.Claim, arg.Result, arg.Completed, arg.Progress = a.id, a.run.Claim, body, true, 100
+	if arg.Rows == nil {
+		arg.Rows = json.RawMessage("[]")
+	}
+	arg.Metadata = audit.Meta(ctx, map[string]any{
+		"date": r.Date, "mode": r.Mode, "rowNumber": r.RowNumber, "recordCount": r.Appended + r.Updated, "durationMs": r.DurationMs})
 	if a.run.DryRun {
 		arg.Metadata = audit.Meta(ctx, map[string]any{"dryRun": true, "recordCount": 0, "durationMs": r.DurationMs})
 	}
-	if !a.bound.Failing { // nobody waits for good news
-		_, err := a.q.CompleteRun(ctx, a.conn, arg)
-		return unlessLost(err)
+	var done kpidb.AdvanceRunRow
+	if !a.run.Failing { // nobody waits for good news
+		done, err = a.q.AdvanceRun(ctx, a.conn, arg)
+	} else {
+		err = a.db.Tx(ctx, db.User(a.user), func(tx pgx.Tx) error {
+			if done, err = a.q.AdvanceRun(ctx, tx, arg); err != nil || !done.Recovered {
+				return err
+			}
+			return a.tell(ctx, tx, eventRecovered, nil)
+		})
 	}
-	return a.db.Tx(ctx, db.User(a.user), func(tx pgx.Tx) error {
-		done, err := a.q.CompleteRun(ctx, tx, arg)
-		if err != nil || !done.Recovered {
-			return unlessLost(err)
-		}
-		return a.tell(ctx, tx, eventRecovered, nil)
-	})
+	if done.Next {
+		a.wake()
+	}
+	return unlessLost(err)
 }
 
 // unlessLost: what an attempt says of a run that is not its own any more does not count, and is no error.
@@ -275,11 +283,13 @@ func (a *attempt) fail(ctx context.Context, f *failure) error {
 	}
 	arg := kpidb.FailRunParams{ID: a.id, Claim: a.run.Claim, Status: status, Error: f.message, Reason: f.reason, Result: body, Free: free && again, After: f.after,
 		Metadata: audit.Meta(ctx, map[string]any{"attempt": n, "reason": f.reason, "final": !again})}
+	next := false
 	if again {
 		_, err = a.q.FailRun(ctx, a.conn, arg)
 	} else {
 		err = a.db.Tx(ctx, db.User(a.user), func(tx pgx.Tx) error {
 			ended, err := a.q.FailRun(ctx, tx, arg)
+			next = ended.Next
 			if err != nil || !ended.First {
 				return err
 			}
@@ -290,6 +300,9 @@ func (a *attempt) fail(ctx context.Context, f *failure) error {
 		return unlessLost(err)
 	}
 	a.log.WarnContext(ctx, "run failed", "run", a.id, "source", a.result.Source, "attempt", n, "again", again, "reason", f.reason, "cause", f.cause)
+	if next {
+		a.wake()
+	}
 	if !again {
 		return nil
 	}

@@ -1,6 +1,45 @@
 -- Statements of runs. All run in a user scope unless the name says System.
 -- A run is worked by whoever holds its claim; a statement that names a claim which is not the present one does nothing.
 
+-- name: AdvanceRun :one
+-- After a load: what was written for which day, where the tab is by now, what the source says of itself, and how far the run
+-- has come, or that it is completed. A tab that was renamed keeps its mapping. recovered: the service had been failing, and
+-- its user hears that it works again. next: another run of the user and service may go to the workers. No row: the claim is gone.
+WITH r AS (
+    UPDATE kpi_runs x SET done_day = coalesce(sqlc.narg(done_day)::date, x.done_day), progress = sqlc.arg(progress)::smallint,
+        result = sqlc.arg(result)::jsonb, beat_at = now(),
+        status = CASE WHEN sqlc.arg(completed)::boolean THEN 'completed' ELSE x.status END,
+        finished_at = CASE WHEN sqlc.arg(completed)::boolean THEN now() END,
+        error = CASE WHEN NOT sqlc.arg(completed)::boolean THEN x.error END,
+        error_reason = CASE WHEN NOT sqlc.arg(completed)::boolean THEN x.error_reason END,
+        claim = CASE WHEN NOT sqlc.arg(completed)::boolean THEN x.claim END
+    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id)::uuid AND x.status = 'active' AND x.claim = sqlc.arg(claim)::uuid
+    RETURNING x.id, x.user_id, x.service, x.dry_run
+), w AS (
+    UPDATE kpi_rows k SET written = n.written, written_to = sqlc.arg(written_to)::text
+    FROM r, jsonb_to_recordset(sqlc.arg(rows)::jsonb) AS n (day date, written jsonb)
+    WHERE k.user_id = r.user_id AND k.service = r.service AND k.day = n.day
+), z AS (
+    UPDATE credentials c SET source_timezone = coalesce(nullif(sqlc.arg(time_zone)::text, ''), c.source_timezone),
+        source_currency = coalesce(nullif(sqlc.arg(currency)::text, ''), c.source_currency)
+    FROM r WHERE c.user_id = r.user_id AND c.id = sqlc.arg(source_credential)::bigint
+        AND (coalesce(c.source_timezone, ''), coalesce(c.source_currency, '')) <> (sqlc.arg(time_zone)::text, sqlc.arg(currency)::text)
+), m AS (
+    UPDATE sheet_mappings x SET sheet_id = sqlc.arg(sheet_id)::bigint, sheet_name = sqlc.arg(tab)::text
+    FROM r WHERE x.user_id = r.user_id AND x.service = r.service AND x.spreadsheet_id = sqlc.arg(spreadsheet_id)::text
+        AND x.sheet_name = sqlc.arg(mapped_tab)::text AND (x.sheet_id IS DISTINCT FROM sqlc.arg(sheet_id)::bigint OR x.sheet_name <> sqlc.arg(tab)::text)
+), f AS (
+    UPDATE service_configs s SET failing_since = NULL FROM r
+    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run AND sqlc.arg(completed)::boolean
+    RETURNING s.service
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT r.user_id, 'workflow_completed', r.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id) FROM r
+    WHERE sqlc.arg(completed)::boolean
+)
+SELECT r.id, EXISTS (SELECT FROM f) AS recovered, EXISTS (SELECT FROM kpi_runs n WHERE n.user_id = r.user_id AND n.service = r.service
+    AND n.status IN ('waiting', 'delayed') AND NOT n.enqueued) AS next FROM r;
+
 -- name: BeatRun :one
 -- A sign of life. No row: the run was cancelled, or given to another worker.
 UPDATE kpi_runs SET beat_at = now() WHERE user_id = current_user_no() AND id = sqlc.arg(id) AND status = 'active' AND claim = sqlc.arg(claim)::uuid
@@ -22,22 +61,6 @@ SELECT r.id FROM r;
 -- Ends a run whose user may not act any more: no scope of the user can.
 UPDATE kpi_runs SET status = 'failed', error = sqlc.arg(error)::text, error_reason = sqlc.arg(reason)::text, finished_at = now(), claim = NULL
 WHERE id = sqlc.arg(id) AND status IN ('waiting', 'delayed', 'active');
-
--- name: CompleteRun :one
--- recovered: the service had been failing, and its user hears that it works again.
-WITH r AS (
-    UPDATE kpi_runs x SET status = 'completed', progress = 100, result = sqlc.arg(result), finished_at = now(), error = NULL, error_reason = NULL, claim = NULL
-    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.status = 'active' AND x.claim = sqlc.arg(claim)::uuid
-    RETURNING x.id, x.user_id, x.service, x.dry_run
-), f AS (
-    UPDATE service_configs s SET failing_since = NULL FROM r
-    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run
-    RETURNING s.service
-), a AS (
-    INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT r.user_id, 'workflow_completed', r.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id) FROM r
-)
-SELECT r.id, EXISTS (SELECT FROM f) AS recovered FROM r;
 
 -- name: CreateAwaitedRun :one
 -- A run that a request waits for, on one given credential, whether or not the service is enabled. No row: no such credential;
@@ -91,13 +114,15 @@ WITH s AS (
 SELECT s.id, s.service, coalesce(s.source_timezone, '')::text AS source_timezone FROM s ORDER BY s.place;
 
 -- name: DueRunsSystem :many
--- What may go to the workers: per user and service one run at a time, the earliest first.
-SELECT r.id, u.id AS user_uuid FROM kpi_runs r JOIN users u ON u.user_no = r.user_id
+-- What may go to the workers: per user and service one run at a time; one that has begun before those that have not, since it
+-- may hold the lease on their tab; then the earliest.
+SELECT r.id, u.id AS user_uuid, r.scheduled FROM kpi_runs r JOIN users u ON u.user_no = r.user_id
 WHERE NOT r.enqueued AND r.status IN ('waiting', 'delayed') AND r.run_at <= now()
     AND NOT EXISTS (SELECT FROM kpi_runs o WHERE o.user_id = r.user_id AND o.service = r.service AND o.enqueued
         AND o.status IN ('waiting', 'delayed', 'active'))
     AND NOT EXISTS (SELECT FROM kpi_runs e WHERE e.user_id = r.user_id AND e.service = r.service AND NOT e.enqueued
-        AND e.status IN ('waiting', 'delayed') AND (e.run_at, e.id) < (r.run_at, r.id))
+        AND e.status IN ('waiting', 'delayed')
+        AND (e.started_at IS NULL, e.run_at, e.id) < (r.started_at IS NULL, r.run_at, r.id))
 ORDER BY r.run_at
 LIMIT sqlc.arg(batch)::int
 FOR UPDATE OF r SKIP LOCKED;
@@ -121,7 +146,8 @@ WITH r AS (
     SELECT r.user_id, 'workflow_failed', r.service, 'failure', sqlc.arg(error)::text, sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', r.id)
     FROM r WHERE NOT sqlc.arg(free)::boolean
 )
-SELECT r.id, EXISTS (SELECT FROM f) AS first FROM r;
+SELECT r.id, EXISTS (SELECT FROM f) AS first, EXISTS (SELECT FROM kpi_runs n WHERE n.user_id = r.user_id AND n.service = r.service
+    AND n.status IN ('waiting', 'delayed') AND NOT n.enqueued) AS next FROM r;
 
 -- name: GetRun :one
 SELECT r.id, r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.dry_run, r.spreadsheet_id, r.sheet_name, r.status, r.progress, r.attempt,
@@ -172,28 +198,6 @@ WITH u AS (
 INSERT INTO audit_logs (user_id, action, service, status, metadata)
 SELECT u.user_id, 'workflow_undone', sqlc.arg(service)::text, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', u.run_id) FROM u;
 
--- name: NoteLoad :one
--- After a load: what was written for which day, where the tab is by now, what the source says of itself, and how far the run
--- has come. A tab that was renamed keeps its mapping.
-WITH w AS (
-    UPDATE kpi_rows k SET written = n.written, written_to = sqlc.arg(written_to)::text
-    FROM jsonb_to_recordset(sqlc.arg(rows)::jsonb) AS n (day date, written jsonb)
-    WHERE k.user_id = current_user_no() AND k.service = sqlc.arg(service)::text AND k.day = n.day
-), z AS (
-    UPDATE credentials c SET source_timezone = coalesce(nullif(sqlc.arg(time_zone)::text, ''), c.source_timezone),
-        source_currency = coalesce(nullif(sqlc.arg(currency)::text, ''), c.source_currency)
-    WHERE c.user_id = current_user_no() AND c.id = sqlc.arg(source_credential)::bigint
-        AND (coalesce(c.source_timezone, ''), coalesce(c.source_currency, '')) <> (sqlc.arg(time_zone)::text, sqlc.arg(currency)::text)
-), m AS (
-    UPDATE sheet_mappings x SET sheet_id = sqlc.arg(sheet_id)::bigint, sheet_name = sqlc.arg(tab)::text
-    WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.spreadsheet_id = sqlc.arg(spreadsheet_id)::text
-        AND x.sheet_name = sqlc.arg(mapped_tab)::text
-)
-UPDATE kpi_runs r SET done_day = coalesce(sqlc.narg(done_day)::date, r.done_day), progress = sqlc.arg(progress)::smallint,
-    result = coalesce(sqlc.arg(result)::jsonb, r.result), beat_at = now()
-WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.status = 'active' AND r.claim = sqlc.arg(claim)::uuid
-RETURNING r.id;
-
 -- name: PauseCredential :exec
 -- The provider limits calls with it; later runs wait as long.
 UPDATE credentials SET limited_until = greatest(limited_until, now() + sqlc.arg(pause)::interval)
@@ -229,42 +233,27 @@ WITH u AS (
 SELECT r.id FROM r;
 
 -- name: ReviveRunsSystem :execrows
--- Runs whose worker gave no sign of life, and runs that the queue lost.
+-- Runs whose worker gave no sign of life, runs whose job is with a process that ended before it began or after it gave the run
+-- back, and runs that the queue lost. The queue itself takes a job back only after longer than any job may take.
 WITH a AS (
     SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < now() - sqlc.arg(silent)::interval
     LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
+), j AS (
+    SELECT x.id FROM river.river_job o JOIN kpi_runs x ON x.id = (o.args ->> 'run')::uuid
+    WHERE o.kind = 'kpi_run' AND o.state = 'running' AND o.attempted_at < now() - sqlc.arg(silent)::interval
+        AND x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - sqlc.arg(silent)::interval
+    LIMIT sqlc.arg(batch)::int FOR UPDATE OF x SKIP LOCKED
 ), q AS (
     SELECT x.id FROM kpi_runs x WHERE x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - sqlc.arg(lost)::interval
     LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
 )
 UPDATE kpi_runs SET status = 'delayed', enqueued = false, claim = NULL, run_at = now()
-WHERE kpi_runs.id IN (SELECT a.id FROM a UNION ALL SELECT q.id FROM q);
+WHERE kpi_runs.id IN (SELECT a.id FROM a UNION ALL SELECT j.id FROM j UNION ALL SELECT q.id FROM q);
 
 -- name: RowIDs :many
 -- What is known of days, for a dry run, which stores nothing.
 SELECT day, id, written, coalesce(written_to, '')::text AS written_to FROM kpi_rows
 WHERE user_id = current_user_no() AND service = sqlc.arg(service)::text AND day BETWEEN sqlc.arg(first)::date AND sqlc.arg(last)::date;
-
--- name: RunBindings :one
--- What a run works with: the source's credential, the Google credential, the tab, and how long a provider wants to be left alone.
-WITH src AS (
-    SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM credentials c
-    WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce(sqlc.narg(credential_id)::bigint,
-        (SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no() AND s.service = sqlc.arg(service)::text AND s.enabled))
-), dst AS (
-    SELECT c.id, c.limited_until FROM credentials c
-    LEFT JOIN service_configs s ON s.user_id = c.user_id AND s.service = 'google_sheets' AND s.credential_id = c.id AND s.enabled
-    WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified AND c.deleted_at IS NULL
-    ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
-)
-SELECT coalesce(src.id, 0)::bigint AS source_credential, coalesce(src.source_timezone, '')::text AS source_timezone,
-    coalesce(src.source_currency, '')::text AS source_currency, coalesce(dst.id, 0)::bigint AS sheets_credential,
-    coalesce(m.spreadsheet_id, '')::text AS spreadsheet_id, coalesce(m.sheet_name, '')::text AS sheet_name, m.sheet_id,
-    (greatest(src.limited_until, dst.limited_until, now()) - now())::interval AS pause,
-    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = sqlc.arg(service)::text
-        AND f.failing_since IS NOT NULL) AS failing
-FROM (SELECT 1) AS one LEFT JOIN src ON true LEFT JOIN dst ON true
-LEFT JOIN sheet_mappings m ON m.user_id = current_user_no() AND m.service = sqlc.arg(service)::text;
 
 -- name: SaveUndo :one
 -- What a load is about to replace, stored before it writes.
@@ -281,14 +270,43 @@ SELECT coalesce(c.source_timezone, '')::text AS source_timezone FROM service_con
 JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
 WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.enabled;
 
+-- name: SheetsCredential :one
+-- The Google credential that tabs are written with. No row: none is verified.
+SELECT c.id FROM credentials c
+LEFT JOIN service_configs s ON s.user_id = c.user_id AND s.service = 'google_sheets' AND s.credential_id = c.id AND s.enabled
+WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified AND c.deleted_at IS NULL
+ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1;
+
 -- name: StartRun :one
--- Takes the claim. No row: it has ended, or another worker is alive on it.
-UPDATE kpi_runs r SET status = 'active', attempt = r.attempt + 1, started_at = coalesce(r.started_at, now()), error = NULL,
-    claim = gen_random_uuid(), beat_at = now()
-WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(id)
-    AND (r.status IN ('waiting', 'delayed') OR r.status = 'active' AND r.beat_at < now() - sqlc.arg(silent)::interval)
-RETURNING r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.dry_run, r.awaited, r.credential_id, r.spreadsheet_id, r.sheet_name,
-    r.attempt, r.result, r.created_at, r.claim::uuid AS claim;
+-- Takes the claim. No row: it has ended, it is not its turn (a job that was thought lost comes late), or another worker is alive
+-- on it. With it comes what the run works with: the source's
+-- credential, the Google credential, the tab, and how long a provider wants to be left alone.
+WITH r AS (
+    UPDATE kpi_runs x SET status = 'active', attempt = x.attempt + 1, started_at = coalesce(x.started_at, now()), error = NULL,
+        claim = gen_random_uuid(), beat_at = now()
+    WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.enqueued
+        AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < now() - sqlc.arg(silent)::interval)
+    RETURNING x.user_id, x.service, x.target_day, x.from_day, x.to_day, x.done_day, x.dry_run, x.awaited, x.credential_id, x.spreadsheet_id,
+        x.sheet_name, x.attempt, x.result, x.created_at, x.claim
+), src AS (
+    SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM r JOIN credentials c ON c.user_id = r.user_id
+    WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce(r.credential_id,
+        (SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no() AND s.service = r.service AND s.enabled))
+), dst AS (
+    SELECT c.id, c.limited_until FROM credentials c
+    LEFT JOIN service_configs s ON s.user_id = c.user_id AND s.service = 'google_sheets' AND s.credential_id = c.id AND s.enabled
+    WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified AND c.deleted_at IS NULL
+    ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
+)
+SELECT r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.dry_run, r.awaited, r.credential_id, r.spreadsheet_id, r.sheet_name,
+    r.attempt, r.result, r.created_at, r.claim::uuid AS claim,
+    coalesce(src.id, 0)::bigint AS source_credential, coalesce(src.source_timezone, '')::text AS source_timezone,
+    coalesce(src.source_currency, '')::text AS source_currency, coalesce(dst.id, 0)::bigint AS sheets_credential,
+    coalesce(m.spreadsheet_id, '')::text AS mapped_spreadsheet, coalesce(m.sheet_name, '')::text AS mapped_tab, m.sheet_id AS mapped_sheet,
+    (greatest(src.limited_until, dst.limited_until, now()) - now())::interval AS pause,
+    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = r.service AND f.failing_since IS NOT NULL) AS failing
+FROM r LEFT JOIN src ON true LEFT JOIN dst ON true
+LEFT JOIN sheet_mappings m ON m.user_id = r.user_id AND m.service = r.service;
 
 -- name: UndoOf :one
 SELECT spreadsheet_id, sheet_id, cells FROM kpi_undo WHERE user_id = current_user_no() AND run_id = sqlc.arg(run_id);

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -74,6 +75,19 @@ func merge(before, changes []change) []change {
 		}
 	}
 	return before
+}
+
+// columnsOf are the columns that a load wrote. A source may have others by now.
+func columnsOf(changes []change) []string {
+	columns := []string{"id", "date"}
+	for _, c := range changes {
+		for name := range c.Cells {
+			if !slices.Contains(columns, name) {
+				columns = append(columns, name)
+			}
+		}
+	}
+	return columns
 }
 
 // undone is a plan to take a load back.
@@ -164,27 +178,23 @@ func (s *Service) undo(ctx context.Context, user, run uuid.UUID) (Undone, error)
 	case r.Newer:
 		return Undone{}, errNotLast
 	}
-	source, ok := s.connectors.Source(r.Service)
-	if !ok {
-		return Undone{}, invalidService(r.Service)
-	}
 	changes, err := readChanges(r.Cells)
 	if err != nil {
 		return Undone{}, err
 	}
-	b, err := s.q.RunBindings(ctx, conn, r.Service, nil)
+	credential, err := s.q.SheetsCredential(ctx, conn)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Undone{}, errNoSheets
+	}
 	if err != nil {
 		return Undone{}, err
 	}
-	if b.SheetsCredential == 0 {
-		return Undone{}, errNoSheets
-	}
-	_, secret, err := s.credentials.Use(ctx, user, b.SheetsCredential, audit.Use{Purpose: "sync", Job: run.String()})
+	_, secret, err := s.credentials.Use(ctx, user, credential, audit.Use{Purpose: "sync", Job: run.String()})
 	if err != nil {
 		return Undone{}, err
 	}
 	defer clear(secret)
-	u, err := s.takeBack(ctx, secret, *r.SpreadsheetID, *r.SheetID, source.Columns(), changes)
+	u, err := s.takeBack(ctx, secret, *r.SpreadsheetID, *r.SheetID, columnsOf(changes), changes)
 	if err != nil {
 		return Undone{}, err
 	}

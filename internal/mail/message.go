@@ -28,6 +28,7 @@ const (
 	RunFailed             Kind = "run_failed"              // figures were not collected, and no further attempt is made
 	RunRecovered          Kind = "run_recovered"           // figures are collected again
 	NotificationTest      Kind = "notification_test"       // on demand: do mails arrive?
+	OperatorNotice        Kind = "operator_notice"         // to EMAIL_TO, what is wrong with the server; its text comes with it
 )
 
 var kinds = []Kind{VerifyEmail, ResetPassword, Welcome, EmailChangedNotice, PasswordChangedNotice, SessionRevokedNotice,

@@ -1,7 +1,6 @@
 package notify
 
 import (
-	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -9,9 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"strconv"
 	"time"
@@ -22,7 +19,6 @@ import (
 
 	"turkey/internal/db"
 	"turkey/internal/notify/notifydb"
-	"turkey/internal/outbound"
 	"turkey/internal/wire"
 )
 
@@ -32,11 +28,9 @@ var pauses = []time.Duration{5 * time.Second, 5 * time.Minute, 30 * time.Minute,
 
 var maxAttempts = len(pauses) + 1
 
-// Bounds of one attempt.
-const (
-	attemptTimeout = 10 * time.Second
-	maxResponse    = 64 << 10
-)
+// mostAttempts is how often a receiver may be called that asks for patience each time: until then its answers do not count as
+// attempts.
+const mostAttempts = 50
 
 // deliveryArgs are the arguments of a job: ids, never secrets.
 type deliveryArgs struct {
@@ -54,8 +48,10 @@ type worker struct {
 }
 
 // NextRetry follows the pauses, with a little chance, so that what failed together does not come back together.
-func (w *worker) NextRetry(job *river.Job[deliveryArgs]) time.Time {
-	pause := pauses[min(max(job.Attempt, 1), len(pauses))-1]
+func (w *worker) NextRetry(job *river.Job[deliveryArgs]) time.Time { return nextRetry(job.Attempt) }
+
+func nextRetry(attempt int) time.Time {
+	pause := pauses[min(max(attempt, 1), len(pauses))-1]
 	return time.Now().Add(pause + rand.N(pause/10)) //nolint:gosec // spreads load, guards nothing
 }
 
@@ -66,27 +62,26 @@ func (w *worker) Timeout(*river.Job[deliveryArgs]) time.Duration { return 3 * at
 func (w *worker) Work(ctx context.Context, job *river.Job[deliveryArgs]) error {
 	a := job.Args
 	err := w.service.attempt(ctx, a, job.Attempt >= job.MaxAttempts)
+	if errors.Is(err, db.ErrNoTenant) {
+		why := "the account may not act"
+		return errors.Join(w.service.q.AbandonDeliverySystem(ctx, w.service.cfg.DB.In(db.System()), why, a.Delivery), river.JobCancel(errors.New(why)))
+	}
+	return outcome(err)
+}
+
+// outcome is what the queue makes of an attempt.
+func outcome(err error) error {
 	f, failed := errors.AsType[*failure](err)
 	switch {
 	case failed && f.interrupted:
 		return river.JobSnooze(time.Second) // the server stops; that counts for nothing
+	case failed && f.after > 0:
+		return river.JobSnooze(f.after + rand.N(f.after/10+1)) //nolint:gosec // spreads load, guards nothing
 	case failed && f.final:
 		return river.JobCancel(err)
-	case errors.Is(err, db.ErrNoTenant):
-		why := "the account may not act"
-		return errors.Join(w.service.q.AbandonDeliverySystem(ctx, w.service.cfg.DB.In(db.System()), why, a.Delivery), river.JobCancel(errors.New(why)))
 	}
 	return err
 }
-
-// failure is why an attempt did not deliver, in words for the user and the queue.
-type failure struct {
-	words       string
-	final       bool // no further attempt can help
-	interrupted bool // by this server
-}
-
-func (f *failure) Error() string { return f.words }
 
 // attempt sends a delivery and records what came of it.
 func (s *Service) attempt(ctx context.Context, a deliveryArgs, last bool) error {
@@ -104,7 +99,10 @@ func (s *Service) attempt(ctx context.Context, a deliveryArgs, last bool) error 
 		if failed.interrupted {
 			return failed
 		}
-		arg.Error, arg.Last = &failed.words, arg.Last || failed.final
+		if d.Attempts >= mostAttempts {
+			failed.after = 0
+		}
+		arg.Error, arg.Last = &failed.words, arg.Last && failed.after == 0 || failed.final
 	}
 	if status != 0 {
 		code := int16(status)
@@ -122,39 +120,48 @@ func (s *Service) attempt(ctx context.Context, a deliveryArgs, last bool) error 
 	return failed
 }
 
-// send opens the webhook's secret and makes the call. status is of the answer; 0: there was none.
+// send opens the webhook's secret, makes the message and calls. status is of the answer; 0: there was none.
 func (s *Service) send(ctx context.Context, a deliveryArgs, d notifydb.TakeDeliveryRow) (status int, failed *failure) {
+	secret, err := s.sealer.OpenFor(ctx, a.User, secretPurpose, d.WebhookID.String(), d.Secret)
+	if err != nil {
+		s.cfg.Log.WarnContext(ctx, "the secret of a webhook could not be opened", "webhook", d.WebhookID, "error", err)
+		if d.Format != formatTurkey {
+			return 0, &failure{words: "the sealed address could not be opened"}
+		}
+		return 0, &failure{words: "the signing secret could not be opened"}
+	}
+	defer clear(secret)
+	if d.Format != formatTurkey {
+		return s.sendChat(ctx, d, string(secret))
+	}
 	body, err := json.Marshal(message{Type: d.Event, Timestamp: wire.Time(d.CreatedAt), Data: d.Payload})
 	if err != nil {
 		return 0, &failure{words: "the message could not be made", final: true}
 	}
-	secret, err := s.sealer.OpenFor(ctx, a.User, secretPurpose, d.WebhookID.String(), d.Secret)
-	if err != nil {
-		s.cfg.Log.WarnContext(ctx, "the secret of a webhook could not be opened", "webhook", d.WebhookID, "error", err)
-		return 0, &failure{words: "the signing secret could not be opened"}
-	}
 	at := s.cfg.Now()
-	signature := sign(secret, a.Delivery.String(), at, body)
-	clear(secret)
+	return post(ctx, s.client, d.Url, body, http.Header{
+		"Webhook-Id":        {a.Delivery.String()},
+		"Webhook-Timestamp": {strconv.FormatInt(at.Unix(), 10)},
+		"Webhook-Signature": {sign(secret, a.Delivery.String(), at, body)},
+	}, judge)
+}
 
-	call, cancel := context.WithTimeout(ctx, attemptTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(call, http.MethodPost, d.Url, bytes.NewReader(body))
-	if err != nil {
-		return 0, &failure{words: "the address is not valid", final: true}
+// sendChat tells a chat in words.
+func (s *Service) sendChat(ctx context.Context, d notifydb.TakeDeliveryRow, address string) (status int, failed *failure) {
+	var subject map[string]any
+	var chat string
+	if d.ChatID != nil {
+		chat = *d.ChatID
 	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("User-Agent", "TurKey-Webhooks/1")
-	req.Header.Set("Webhook-Id", a.Delivery.String())
-	req.Header.Set("Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10))
-	req.Header.Set("Webhook-Signature", signature)
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return 0, unreached(ctx, err)
+	err := json.Unmarshal(d.Payload, &subject)
+	var body []byte
+	if err == nil {
+		body, err = chatBody(d.Format, chat, words(d.Event, subject, plainFor(d.Format)))
 	}
-	defer resp.Body.Close()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxResponse) // so that the connection may be used again; what it says is not for us
-	return resp.StatusCode, judge(resp.StatusCode)
+	if err != nil {
+		return 0, &failure{words: "the message could not be made", final: true}
+	}
+	return post(ctx, s.client, address, body, nil, judgeChat)
 }
 
 // message is the body of a delivery. It is made from what is stored and comes out the same each time.
@@ -170,35 +177,4 @@ func sign(secret []byte, id string, at time.Time, body []byte) string {
 	fmt.Fprintf(m, "%s.%d.", id, at.Unix())
 	m.Write(body)
 	return "v1," + base64.StdEncoding.EncodeToString(m.Sum(nil))
-}
-
-// judge tells what a status means; nil: delivered.
-func judge(status int) *failure {
-	f := &failure{words: "the receiver answered " + strconv.Itoa(status)}
-	switch {
-	case status >= 200 && status < 300:
-		return nil
-	case status == http.StatusGone:
-		f.final, f.words = true, f.words+" (gone): no further attempt is made"
-	case status >= 300 && status < 400:
-		f.words += ": redirects are not followed"
-	}
-	return f
-}
-
-// unreached words why there was no answer. The errors of the HTTP client quote the address.
-func unreached(ctx context.Context, err error) *failure {
-	var timeout net.Error
-	var name *net.DNSError
-	switch {
-	case ctx.Err() != nil:
-		return &failure{words: "interrupted", interrupted: true}
-	case errors.Is(err, outbound.ErrPrivate):
-		return &failure{words: "the address is not public"}
-	case errors.As(err, &name):
-		return &failure{words: "the host name could not be resolved"}
-	case errors.As(err, &timeout) && timeout.Timeout():
-		return &failure{words: "no answer within 10 seconds"}
-	}
-	return &failure{words: "the connection failed"}
 }

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,8 +12,14 @@ import (
 
 // Create is create, for tests outside the package.
 func (s *Service) Create(ctx context.Context, user uuid.UUID, url string, events []string) (uuid.UUID, string, error) {
-	w, err := s.create(ctx, user, url, events)
+	w, err := s.create(ctx, user, draft{url: url, events: events})
 	return w.id, w.secret, err
+}
+
+// CreateChat is create of another format. It returns the address as it is shown.
+func (s *Service) CreateChat(ctx context.Context, user uuid.UUID, format, url, chat string) (uuid.UUID, string, error) {
+	w, err := s.create(ctx, user, draft{format: format, url: url, chat: chat})
+	return w.id, w.address, err
 }
 
 // Remove is remove.
@@ -66,3 +73,15 @@ var (
 	ErrDelivery = errDelivery
 	ErrCursor   = errCursor
 )
+
+// Patience is patience with one header.
+func Patience(retryAfter, body string, now time.Time) time.Duration {
+	h := http.Header{}
+	if retryAfter != "" {
+		h.Set("Retry-After", retryAfter)
+	}
+	return patience(h, []byte(body), now)
+}
+
+// Watch is watch.
+func (o *Operator) Watch(ctx context.Context) error { return o.watch(ctx) }

@@ -26,12 +26,13 @@ func (s *Service) Mount(api huma.API, bearer func(huma.Context, func(huma.Contex
 		"By mail, unless mails are switched off, and to every webhook, whatever it listens to. At most ten an hour."), s.handleTest)
 	huma.Register(api, op(http.MethodGet, "/api/webhooks", "listWebhooks", 200, "List webhooks", "Newest first. No secret is in it."), s.handleWebhooks)
 	huma.Register(api, op(http.MethodPost, "/api/webhooks", "createWebhook", 201, "Add a webhook",
-		"The secret in the answer signs every delivery (Standard Webhooks); it is shown once. At most ten per user."), s.handleCreate)
+		"The secret in the answer signs every delivery (Standard Webhooks); it is shown once. In the format of a chat the address is the\n"+
+			"secret: host and last four characters are all that is ever shown of it. At most ten per user."), s.handleCreate)
 	huma.Register(api, op(http.MethodDelete, "/api/webhooks/{id}", "deleteWebhook", 200, "Delete a webhook", "Its deliveries go with it."), s.handleDelete)
 	huma.Register(api, op(http.MethodGet, "/api/webhooks/{id}/deliveries", "listDeliveries", 200, "Deliveries of a webhook",
 		"Newest first; kept for 30 days."), s.handleDeliveries)
 	huma.Register(api, op(http.MethodPost, "/api/webhooks/{id}/deliveries/{delivery}/replay", "replayDelivery", 202, "Deliver again",
-		"One attempt, at once, with the same id and body. What it comes to is seen in the list."), s.handleReplay)
+		"One attempt, at once, with the same id and body. What it comes to is seen in the list. At most thirty an hour."), s.handleReplay)
 }
 
 // Settings are what a user wants to hear of by mail.
@@ -93,7 +94,9 @@ func (s *Service) handleTest(ctx context.Context, _ *struct{}) (*testOutput, err
 // Webhook is an address of a user's.
 type Webhook struct {
 	ID        uuid.UUID `json:"id" format:"uuid"`
-	URL       string    `json:"url"`
+	Format    string    `json:"format" enum:"turkey,slack,discord,telegram" doc:"What goes there, and how"`
+	URL       string    `json:"url" doc:"Of a chat only the host and the last four characters, without a scheme" example:"https://example.com/hooks/turkey"`
+	ChatID    *string   `json:"chatId" doc:"Where a Telegram bot writes; null of other formats"`
 	Events    []string  `json:"events" nullable:"true" doc:"null: all, also those to come"`
 	CreatedAt wire.Time `json:"createdAt" format:"date-time"`
 }
@@ -101,7 +104,7 @@ type Webhook struct {
 func shownWebhooks(rows []notifydb.ListWebhooksRow) []Webhook {
 	out := make([]Webhook, len(rows))
 	for i, r := range rows {
-		out[i] = Webhook{ID: r.ID, URL: r.Url, Events: r.Events, CreatedAt: wire.Time(r.CreatedAt)}
+		out[i] = Webhook{ID: r.ID, Format: r.Format, URL: r.Url, ChatID: r.ChatID, Events: r.Events, CreatedAt: wire.Time(r.CreatedAt)}
 	}
 	return out
 }
@@ -126,24 +129,30 @@ func (s *Service) handleWebhooks(ctx context.Context, _ *struct{}) (*webhooksOut
 
 type createBody struct {
 	URL    string   `json:"url" missing:"handler" doc:"https, at most 2048 bytes, a public address; outside production also http" example:"https://example.com/hooks/turkey"`
+	Format string   `json:"format,omitempty" enum:"turkey,slack,discord,telegram" doc:"Left out: turkey, signed JSON. The others take the address of an incoming webhook, or of a bot's sendMessage"`
+	ChatID string   `json:"chatId,omitempty" doc:"Of format telegram, and required there: a number, or the @name of a public channel" example:"-1001234567890"`
 	Events []string `json:"events,omitempty" nullable:"true" doc:"null or left out: all, also those to come" example:"[\"credential.broken\"]"`
 }
 
 type createOutput struct {
 	Body struct {
 		Webhook
-		Secret string `json:"secret" doc:"Shown once. whsec_ and 32 bytes in base64" example:"whsec_…"`
+		Secret string `json:"secret,omitempty" doc:"Of format turkey. Shown once. whsec_ and 32 bytes in base64" example:"whsec_…"`
 	}
 }
 
 func (s *Service) handleCreate(ctx context.Context, in *struct{ Body createBody }) (*createOutput, error) {
 	user, _ := caller.UserFrom(ctx)
-	w, err := s.create(ctx, user.ID, in.Body.URL, in.Body.Events)
+	b := in.Body
+	w, err := s.create(ctx, user.ID, draft{format: b.Format, url: b.URL, chat: b.ChatID, events: b.Events})
 	if err != nil {
 		return nil, err
 	}
 	out := &createOutput{}
-	out.Body.Webhook = Webhook{ID: w.id, URL: in.Body.URL, Events: in.Body.Events, CreatedAt: wire.Time(w.createdAt)}
+	out.Body.Webhook = Webhook{ID: w.id, Format: w.format, URL: w.address, Events: w.events, CreatedAt: wire.Time(w.createdAt)}
+	if w.chat != "" {
+		out.Body.ChatID = &w.chat
+	}
 	out.Body.Secret = w.secret
 	return out, nil
 }

@@ -35,12 +35,12 @@ SELECT coalesce(current_user_no() = active_user_no(sqlc.arg(user_id)), false)::b
 -- What counts before it writes goes one after the other for a user.
 SELECT pg_advisory_xact_lock(hashtextextended('notify', current_user_no()));
 
--- name: RecordTest :one
--- No row: the tests of this hour are used up.
+-- name: RecordBounded :one
+-- An act of which there are at most so many in an hour; with Serialise before it. No row: they are used up.
 WITH a AS (
     INSERT INTO audit_logs (user_id, action, status, metadata)
-    SELECT current_user_no(), 'notifications_tested', 'success', sqlc.arg(metadata)::jsonb
-    WHERE (SELECT count(*) FROM audit_logs l WHERE l.user_id = current_user_no() AND l.action = 'notifications_tested'
+    SELECT current_user_no(), sqlc.arg(action)::text, 'success', sqlc.arg(metadata)::jsonb
+    WHERE (SELECT count(*) FROM audit_logs l WHERE l.user_id = current_user_no() AND l.action = sqlc.arg(action)::text
         AND l.created_at > now() - interval '1 hour') < sqlc.arg(most)::int
     RETURNING audit_logs.id
 )
@@ -52,8 +52,8 @@ SELECT a.id FROM a;
 WITH k AS (
     SELECT x.user_id, x.key_id FROM vault_keys x WHERE x.user_id = current_user_no() FOR SHARE
 ), w AS (
-    INSERT INTO webhooks (id, user_id, url, secret, events)
-    SELECT sqlc.arg(id), current_user_no(), sqlc.arg(url), sqlc.arg(secret)::text, sqlc.narg(events)::text[]
+    INSERT INTO webhooks (id, user_id, format, url, chat_id, secret, events)
+    SELECT sqlc.arg(id), current_user_no(), sqlc.arg(format), sqlc.arg(url), sqlc.narg(chat_id), sqlc.arg(secret)::text, sqlc.narg(events)::text[]
     WHERE NOT EXISTS (SELECT FROM k WHERE k.key_id <> sealed_by(sqlc.arg(secret)::text))
         AND (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < sqlc.arg(most)::int
     RETURNING webhooks.id, webhooks.user_id, webhooks.created_at
@@ -67,7 +67,7 @@ UNION ALL
 SELECT now(), true WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) >= sqlc.arg(most)::int;
 
 -- name: ListWebhooks :many
-SELECT id, url, events, created_at FROM webhooks WHERE user_id = current_user_no() ORDER BY created_at DESC, id DESC;
+SELECT id, format, url, chat_id, events, created_at FROM webhooks WHERE user_id = current_user_no() ORDER BY created_at DESC, id DESC;
 
 -- name: DeleteWebhook :one
 -- Its deliveries go with it; their jobs find nothing to do.
@@ -98,7 +98,7 @@ SELECT EXISTS (SELECT FROM webhook_deliveries d
 UPDATE webhook_deliveries d SET attempts = d.attempts + 1 FROM webhooks w
 WHERE d.user_id = current_user_no() AND d.id = sqlc.arg(id) AND (d.status = 'pending' OR sqlc.arg(replay)::boolean)
     AND w.user_id = d.user_id AND w.id = d.webhook_id
-RETURNING w.id AS webhook_id, w.url, w.secret, d.event, d.payload, d.created_at;
+RETURNING w.id AS webhook_id, w.format, w.url, w.chat_id, w.secret, d.event, d.payload, d.created_at, d.attempts;
 
 -- name: RecordDelivery :exec
 -- A failure ends a delivery when no further attempt of it is due; one that is still being tried stays so after a replay.

@@ -74,6 +74,14 @@ func Purge(database *db.DB) func(context.Context, int) (int, error) {
 	}
 }
 
+// PurgeIncidents removes one batch of incidents that have been over for 30 days, for the cleanup job.
+func PurgeIncidents(database *db.DB) func(context.Context, int) (int, error) {
+	return func(ctx context.Context, batch int) (int, error) {
+		n, err := notifydb.New().PurgeIncidentsSystem(ctx, database.In(db.System()), int32(batch))
+		return int(n), err
+	}
+}
+
 // Notify tells a user of an event, inside the transaction of what it is about, which runs in that user's scope. The subject is
 // the data of webhooks, flat and without secrets. Mails show of it, where it is text: service, name (of the credential),
 // message (what is wrong, and how to mend it) and expiresAt (RFC 3339).

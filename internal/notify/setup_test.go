@@ -41,17 +41,22 @@ type bundle struct {
 
 func setup(t testing.TB, change ...func(*notify.Config)) *bundle {
 	t.Helper()
+	return setupQueue(t, func(b *bundle, jobs *queue.Queue) {
+		cfg := notify.Config{DB: b.db, Log: b.logger(), Now: time.Now, Queue: jobs, Mail: b.mail, AllowPrivate: true}
+		for _, c := range change {
+			c(&cfg)
+		}
+		b.Service = notify.New(cfg)
+		b.SealWith(newSealer(t))
+	})
+}
+
+// setupQueue makes a bundle whose queue works what register registers.
+func setupQueue(t testing.TB, register func(*bundle, *queue.Queue)) *bundle {
+	t.Helper()
 	b := &bundle{t: t, db: dbtest.New(t), mail: &post{}, log: &lines{}}
-	log := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	jobs := queue.New(b.db, log, 4)
-	cfg := notify.Config{DB: b.db, Log: log, Now: time.Now, Queue: jobs, Mail: b.mail, AllowPrivate: true}
-	for _, c := range change {
-		c(&cfg)
-	}
-	b.Service = notify.New(cfg)
-	box, err := seal.New([]byte(strings.Repeat("s", 32)), "test")
-	must(t, err)
-	b.SealWith(sealer{box})
+	jobs := queue.New(b.db, b.logger(), 4)
+	register(b, jobs)
 	must(t, jobs.Open())
 	must(t, jobs.Start(context.WithoutCancel(t.Context())))
 	t.Cleanup(func() {
@@ -63,6 +68,10 @@ func setup(t testing.TB, change ...func(*notify.Config)) *bundle {
 	return b
 }
 
+func (b *bundle) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -72,6 +81,13 @@ func must(t testing.TB, err error) {
 
 // sealer is the vault's part: what was sealed for one user, purpose and id opens for no other.
 type sealer struct{ box *seal.Box }
+
+func newSealer(t testing.TB) sealer {
+	t.Helper()
+	box, err := seal.New([]byte(strings.Repeat("s", 32)), "test")
+	must(t, err)
+	return sealer{box}
+}
 
 func (s sealer) place(user uuid.UUID, purpose, id string) []byte {
 	return []byte(user.String() + " " + purpose + " " + id)

@@ -23,6 +23,7 @@ import (
 const (
 	maxWebhooks = 10 // of a user
 	maxTests    = 10 // of a user in an hour: a test calls every address
+	maxReplays  = 30 // of a user in an hour
 	secretBytes = 32 // Standard Webhooks: 24 to 64
 
 	secretPrefix  = "whsec_"
@@ -34,44 +35,52 @@ var (
 	errDelivery = fault.New(fault.NotFound, "DELIVERY_NOT_FOUND", "Delivery not found")
 	errTooMany  = fault.New(fault.Invalid, "VALIDATION_ERROR", fmt.Sprintf("At most %d webhooks: delete one first", maxWebhooks))
 	errTests    = fault.New(fault.Limited, "RATE_LIMITED", fmt.Sprintf("At most %d tests an hour. Please try again later.", maxTests)).WithRetryAfter(10 * time.Minute)
+	errReplays  = fault.New(fault.Limited, "RATE_LIMITED", fmt.Sprintf("At most %d replays an hour. Please try again later.", maxReplays)).WithRetryAfter(10 * time.Minute)
 	errCursor   = fault.New(fault.Invalid, "VALIDATION_ERROR", "cursor: not one of this list")
 )
 
 // webhook is one that was just made. Its secret is told now and never again.
 type webhook struct {
+	draft
 	id        uuid.UUID
-	secret    string
+	address   string // as it is shown
+	secret    string // "" of a chat, whose address is the secret
 	createdAt time.Time
 }
 
-// create stores an address of the user's and makes the secret that signs what goes there.
-func (s *Service) create(ctx context.Context, user uuid.UUID, url string, events []string) (webhook, error) {
-	host, err := s.checkURL(url)
+// create stores an address of the user's: one of our own format with a secret that signs what goes there, that of a chat as
+// the secret itself.
+func (s *Service) create(ctx context.Context, user uuid.UUID, d draft) (webhook, error) {
+	host, err := s.check(&d)
 	if err != nil {
-		return webhook{}, err
-	}
-	if err := checkEvents(events); err != nil {
 		return webhook{}, err
 	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return webhook{}, err
 	}
-	secret := make([]byte, secretBytes)
+	w := webhook{draft: d, id: id, address: d.shown(host)}
+	secret := []byte(d.url)
+	if d.format == formatTurkey {
+		secret = make([]byte, secretBytes)
+		rand.Read(secret) // never fails, it ends the program
+		w.secret = secretPrefix + base64.StdEncoding.EncodeToString(secret)
+	}
 	defer clear(secret)
-	rand.Read(secret) // never fails, it ends the program
-	w := webhook{id: id, secret: secretPrefix + base64.StdEncoding.EncodeToString(secret)}
+	arg := notifydb.CreateWebhookParams{ID: id, Format: d.format, Url: w.address, Events: d.events, Most: maxWebhooks,
+		Metadata: audit.Meta(ctx, map[string]any{"host": host, "format": d.format})}
+	if d.chat != "" {
+		arg.ChatID = &d.chat
+	}
 	for range sealTries {
-		sealed, err := s.sealer.SealFor(ctx, user, secretPurpose, id.String(), secret)
-		if err != nil {
+		if arg.Secret, err = s.sealer.SealFor(ctx, user, secretPurpose, id.String(), secret); err != nil {
 			return webhook{}, err
 		}
 		err = s.cfg.DB.Tx(ctx, db.User(user), func(tx pgx.Tx) error {
 			if err := s.q.Serialise(ctx, tx); err != nil {
 				return err
 			}
-			row, err := s.q.CreateWebhook(ctx, tx, notifydb.CreateWebhookParams{ID: id, Url: url, Secret: sealed, Events: events, Most: maxWebhooks,
-				Metadata: audit.Meta(ctx, map[string]any{"host": host})})
+			row, err := s.q.CreateWebhook(ctx, tx, arg)
 			if err == nil && row.Full {
 				return errTooMany
 			}
@@ -148,6 +157,9 @@ func (s *Service) replay(ctx context.Context, user, id, delivery uuid.UUID) erro
 		if !known {
 			return errDelivery
 		}
+		if err := s.bounded(ctx, tx, "webhook_replayed", map[string]any{"webhookId": id, "deliveryId": delivery}, maxReplays, errReplays); err != nil {
+			return err
+		}
 		return s.cfg.Queue.InsertTx(ctx, tx, river.InsertManyParams{Args: deliveryArgs{Delivery: delivery, User: user, Replay: true},
 			InsertOpts: &river.InsertOpts{MaxAttempts: 1}})
 	})
@@ -156,16 +168,23 @@ func (s *Service) replay(ctx context.Context, user, id, delivery uuid.UUID) erro
 // test sends a message to all webhooks of the user and, unless they are switched off, by mail.
 func (s *Service) test(ctx context.Context, user uuid.UUID) (out told, err error) {
 	err = s.cfg.DB.Tx(ctx, db.User(user), func(tx pgx.Tx) error {
-		if err := s.q.Serialise(ctx, tx); err != nil {
-			return err
-		}
-		if _, err := s.q.RecordTest(ctx, tx, audit.Meta(ctx, nil), maxTests); errors.Is(err, pgx.ErrNoRows) {
-			return errTests
-		} else if err != nil {
+		if err := s.bounded(ctx, tx, "notifications_tested", nil, maxTests, errTests); err != nil {
 			return err
 		}
 		out, err = s.announce(ctx, tx, user, test, map[string]any{"message": "This is a test."}, true)
 		return err
 	})
 	return out, err
+}
+
+// bounded records an act of which a user has at most so many in an hour; full says that they are used up.
+func (s *Service) bounded(ctx context.Context, tx pgx.Tx, action string, meta map[string]any, most int32, full error) error {
+	if err := s.q.Serialise(ctx, tx); err != nil {
+		return err
+	}
+	_, err := s.q.RecordBounded(ctx, tx, notifydb.RecordBoundedParams{Action: action, Metadata: audit.Meta(ctx, meta), Most: most})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return full
+	}
+	return err
 }

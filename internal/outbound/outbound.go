@@ -25,8 +25,8 @@ func Client(allowPrivate bool) *http.Client {
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
 			ForceAttemptHTTP2:      true,
-			MaxIdleConns:           64,
-			MaxIdleConnsPerHost:    16,
+			MaxIdleConns:           512,
+			MaxIdleConnsPerHost:    128, // of a provider that speaks HTTP/1 alone, as many as runs ask it at once
 			IdleConnTimeout:        90 * time.Second,
 			TLSHandshakeTimeout:    5 * time.Second,
 			MaxResponseHeaderBytes: 64 << 10,

@@ -24,19 +24,26 @@ const JobTimeout = 2 * time.Minute
 type Queue struct {
 	db       *db.DB
 	log      *slog.Logger
-	atOnce   int
 	workers  *river.Workers
 	periodic []*river.PeriodicJob
+	lines    map[string]river.QueueConfig
 	client   *river.Client[pgx.Tx]
 }
 
 // New makes a queue that works at most so many jobs at once in this process.
 func New(database *db.DB, log *slog.Logger, workers int) *Queue {
-	return &Queue{db: database, log: log, atOnce: workers, workers: river.NewWorkers()}
+	return &Queue{db: database, log: log, workers: river.NewWorkers(),
+		lines: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: workers}}}
 }
 
 // Register says who works a kind of job. All must be registered before Open.
 func Register[T river.JobArgs](q *Queue, w river.Worker[T]) { river.AddWorker(q.workers, w) }
+
+// Line makes this process work a queue of its own beside the default one, at most so many jobs at a time: for jobs that not
+// every server can do, or that are too many for others to wait behind them (their InsertOpts name the queue).
+func (q *Queue) Line(name string, workers int) {
+	q.lines[name] = river.QueueConfig{MaxWorkers: workers}
+}
 
 // Every inserts a job at a fixed interval, and one at the start; over all replicas one process does so.
 func Every[T river.JobArgs](q *Queue, interval time.Duration, args T) {
@@ -50,7 +57,7 @@ func Every[T river.JobArgs](q *Queue, interval time.Duration, args T) {
 func (q *Queue) Open() error {
 	client, err := river.NewClient(riverpgxv5.New(q.db.Pool()), &river.Config{
 		Schema:               db.RiverSchema,
-		Queues:               map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: q.atOnce}},
+		Queues:               q.lines,
 		Workers:              q.workers,
 		PeriodicJobs:         q.periodic,
 		FetchCooldown:        10 * time.Millisecond, // the default of 100 ms would cap the queue at ten jobs a second per worker

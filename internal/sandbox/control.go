@@ -230,6 +230,31 @@ func (s *Sandbox) editCell(r *http.Request) (any, error) {
 	return map[string]bool{"success": true}, s.save()
 }
 
+// renameTab is a person who gives a tab another name; its id stays.
+func (s *Sandbox) renameTab(r *http.Request) (any, error) {
+	file, err := s.spreadsheet(r)
+	if err != nil {
+		return nil, err
+	}
+	var body struct {
+		Tab   string `json:"tab"`
+		Title string `json:"title"`
+	}
+	if err := readBody(r, &body); err != nil {
+		return nil, err
+	}
+	t := file.tab(body.Tab)
+	if t == nil {
+		return nil, refuseControl(http.StatusNotFound, "no such tab")
+	}
+	if other := file.tab(body.Title); body.Title == "" || other != nil && other != t {
+		return nil, refuseControl(http.StatusBadRequest, "tab names are not empty and not repeated")
+	}
+	t.Title = body.Title
+	file.Modified = s.cfg.Now().UTC()
+	return map[string]bool{"success": true}, s.save()
+}
+
 func (s *Sandbox) shareSpreadsheet(r *http.Request) (any, error) {
 	file, err := s.spreadsheet(r)
 	if err != nil {
@@ -393,6 +418,8 @@ func (s *Sandbox) overview() string {
 	for _, host := range slices.Sorted(maps.Keys(s.state.Shops)) {
 		fmt.Fprintf(&b, "  %s\n", s.state.Shops[host].summary())
 	}
+	section("APIs of http_json", len(s.state.JSONAPIs))
+	s.jsonAPILines(&b)
 	section("Failures to come", len(s.faults))
 	for _, f := range s.faults {
 		fmt.Fprintf(&b, "  %d x %s: status %d\n", f.Times, cmp.Or(f.Path, "/"), f.Status)

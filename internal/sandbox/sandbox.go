@@ -79,6 +79,7 @@ func (s *Sandbox) Bases(url string) connector.Config {
 		GADataBase:       url + "/analyticsdata",
 		ShopifyBase:      url + "/shopify",
 		MetaBase:         url + "/graph",
+		HTTPJSONBase:     url + "/http-json",
 		AllowPrivate:     true,
 		Now:              s.cfg.Now,
 	}
@@ -90,6 +91,7 @@ func (s *Sandbox) routes() {
 		"GET /drive/drive/v3/files":                            s.driveFiles,
 		"GET /sheets/v4/spreadsheets/{id}":                     s.sheetsGet,
 		"GET /sheets/v4/spreadsheets/{id}/values/{range}":      s.sheetsValues,
+		"PUT /sheets/v4/spreadsheets/{id}/values/{range}":      s.sheetsUpdate,
 		"GET /sheets/v4/spreadsheets/{id}/values:batchGet":     s.sheetsBatchGet,
 		"POST /sheets/v4/spreadsheets/{id}/values:batchUpdate": s.sheetsWrite,
 		"POST /sheets/v4/spreadsheets/{call}":                  s.sheetsBatchUpdate,
@@ -101,6 +103,7 @@ func (s *Sandbox) routes() {
 		"GET /_sandbox/spreadsheets/{id}":                      s.showSpreadsheet,
 		"PUT /_sandbox/spreadsheets/{id}/cells":                s.editCell,
 		"PUT /_sandbox/spreadsheets/{id}/sharing":              s.shareSpreadsheet,
+		"PUT /_sandbox/spreadsheets/{id}/tabs":                 s.renameTab,
 		"POST /_sandbox/properties":                            s.createProperty,
 		"PUT /_sandbox/properties/{id}/sharing":                s.shareProperty,
 		"PUT /_sandbox/properties/{id}/days":                   s.correctDay,
@@ -121,6 +124,7 @@ func (s *Sandbox) routes() {
 	s.mux.HandleFunc("POST /_sandbox/service-accounts", s.createServiceAccount)
 	s.mux.HandleFunc("POST /shopify/{shop}/admin/oauth/access_token", s.shopAnswer(s.shopToken))
 	s.mux.HandleFunc("POST /shopify/{shop}/admin/api/{version}/graphql.json", s.shopAnswer(s.shopGraphQL))
+	s.jsonAPIRoutes()
 	s.mux.HandleFunc("GET /{$}", s.page)
 	s.mux.HandleFunc("/", notHere)
 }

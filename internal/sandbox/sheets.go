@@ -137,13 +137,9 @@ func (s *Sandbox) sheetsWrite(r *http.Request) (any, error) {
 	if err := readBody(r, &body); err != nil {
 		return nil, err
 	}
-	parse := rawCell
-	switch body.ValueInputOption {
-	case "RAW":
-	case "USER_ENTERED":
-		parse = enteredCell
-	default:
-		return nil, refuse(http.StatusBadRequest, "", "'valueInputOption' is required but not specified")
+	parse, err := parserOf(body.ValueInputOption)
+	if err != nil {
+		return nil, err
 	}
 	var changes []change
 	responses := []any{}
@@ -153,19 +149,71 @@ func (s *Sandbox) sheetsWrite(r *http.Request) (any, error) {
 			return nil, prefixed(err, fmt.Sprintf("Invalid data[%d]: ", i))
 		}
 		changes = append(changes, planned...)
-		responses = append(responses, map[string]any{
-			"spreadsheetId": file.ID, "updatedRange": where.area.in(where.tab), "updatedRows": where.area.bottom - where.area.top,
-			"updatedColumns": where.area.right - where.area.left, "updatedCells": len(planned),
-		})
+		responses = append(responses, updated(file, planned, where))
 	}
+	// A row counts once, however many ranges have cells in it.
+	type line struct {
+		tab *tab
+		n   int
+	}
+	rows, columns, tabs := map[line]bool{}, map[line]bool{}, map[*tab]bool{}
+	for _, c := range changes {
+		rows[line{c.tab, c.row}], columns[line{c.tab, c.column}], tabs[c.tab] = true, true, true
+	}
+	return map[string]any{"spreadsheetId": file.ID, "totalUpdatedRows": len(rows), "totalUpdatedColumns": len(columns),
+		"totalUpdatedCells": len(changes), "totalUpdatedSheets": len(tabs), "responses": responses}, s.apply(file, changes)
+}
+
+// sheetsUpdate writes one range.
+func (s *Sandbox) sheetsUpdate(r *http.Request) (any, error) {
+	file, err := s.openSpreadsheet(r, r.PathValue("id"), writer)
+	if err != nil {
+		return nil, err
+	}
+	var body valueRange
+	if err := readBody(r, &body); err != nil {
+		return nil, err
+	}
+	asked := r.PathValue("range")
+	if body.Range != "" && body.Range != asked {
+		return nil, refuse(http.StatusBadRequest, "", "Requested writing within range [%s], but the body names range [%s]", asked, body.Range)
+	}
+	body.Range = asked
+	parse, err := parserOf(r.URL.Query().Get("valueInputOption"))
+	if err != nil {
+		return nil, err
+	}
+	changes, where, err := plan(file, body, parse)
+	if err != nil {
+		return nil, err
+	}
+	return updated(file, changes, where), s.apply(file, changes)
+}
+
+func parserOf(valueInputOption string) (func(any) (cell, bool), error) {
+	switch valueInputOption {
+	case "RAW":
+		return rawCell, nil
+	case "USER_ENTERED":
+		return enteredCell, nil
+	}
+	return nil, refuse(http.StatusBadRequest, "", "'valueInputOption' is required but not specified")
+}
+
+// updated is UpdateValuesResponse.
+func updated(file *spreadsheet, changes []change, where place) any {
+	return map[string]any{
+		"spreadsheetId": file.ID, "updatedRange": where.area.in(where.tab), "updatedRows": where.area.bottom - where.area.top,
+		"updatedColumns": where.area.right - where.area.left, "updatedCells": len(changes),
+	}
+}
+
+func (s *Sandbox) apply(file *spreadsheet, changes []change) error {
 	for _, c := range changes {
 		c.tab.set(c.row, c.column, c.cell)
 	}
 	file.Modified = s.cfg.Now().UTC()
-	if err := s.save(); err != nil {
-		return nil, err
-	}
-	return map[string]any{"spreadsheetId": file.ID, "totalUpdatedCells": len(changes), "responses": responses}, nil
+	return s.save()
 }
 
 // plan works out what a range of values changes, without changing it.

@@ -24,6 +24,7 @@ type state struct {
 	Properties      map[string]*property       `json:"properties"`      // by id
 	Shops           map[string]*shop           `json:"shops"`           // by host
 	AdAccounts      map[string]*adAccount      `json:"adAccounts"`      // by id without act_
+	JSONAPIs        map[string]*jsonAPI        `json:"jsonAPIs"`        // by host
 }
 
 // serviceAccount has the public half of each key that was handed out.
@@ -59,6 +60,7 @@ func loadState(file string) (*state, error) {
 		Properties:      map[string]*property{},
 		Shops:           map[string]*shop{},
 		AdAccounts:      map[string]*adAccount{},
+		JSONAPIs:        map[string]*jsonAPI{},
 	}
 	if file == "" {
 		return st, nil

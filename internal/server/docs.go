@@ -33,6 +33,10 @@ func (s *Server) mountPages() {
 }
 
 func (s *Server) serveFront(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Front != "" {
+		http.Redirect(w, r, s.cfg.Front, http.StatusFound)
+		return
+	}
 	var page bytes.Buffer
 	if err := templates.ExecuteTemplate(&page, "front.html", s.cfg.Version); err != nil {
 		s.WriteError(w, r, err)

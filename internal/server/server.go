@@ -28,6 +28,7 @@ type Config struct {
 	Started        time.Time                       // for uptime, default now
 	Redis          func() bool                     // is Redis connected; nil = not configured
 	Clerk          func() string                   // "ok", "stale" or "off"; nil = "off"
+	Front          string                          // where "/" leads; "" = a page of the server's own
 }
 
 // Server is the HTTP side of the program. Mount everything before the first request.

@@ -29,6 +29,8 @@ type Keeper struct {
 	cfg KeeperConfig
 	db  *db.DB
 	q   *vaultdb.Queries
+
+	everything bool // pages of sealed texts have all of them, not only those under old keys
 }
 
 // NewKeeper asks nothing yet.

@@ -57,8 +57,9 @@ FROM (SELECT unnest(sqlc.arg(user_ids)::bigint[]) AS user_id, unnest(sqlc.arg(ke
 WHERE k.user_id = n.user_id;
 
 -- name: OldCredentialsSystem :many
+-- everything, here and below: not only what is under old keys.
 SELECT x.id, x.user_id, x.uid, x.service, x.version, x.encrypted_data::text AS sealed FROM credentials x JOIN vault_keys k ON k.user_id = x.user_id
-WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND x.encrypted_data IS NOT NULL AND x.key_id IS DISTINCT FROM k.key_id
+WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND x.encrypted_data IS NOT NULL AND (sqlc.arg(everything)::boolean OR x.key_id IS DISTINCT FROM k.key_id)
     AND x.id > sqlc.arg(after) ORDER BY x.id LIMIT sqlc.arg(batch)::int;
 
 -- name: ResealCredentialsSystem :execrows
@@ -69,7 +70,7 @@ WHERE x.id = n.id AND x.encrypted_data = n.old;
 -- name: OldVersionsSystem :many
 SELECT x.credential_id, x.user_id, x.version, c.uid, c.service, x.encrypted_data AS sealed FROM credential_versions x
 JOIN vault_keys k ON k.user_id = x.user_id JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id
-WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND x.key_id IS DISTINCT FROM k.key_id
+WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND (sqlc.arg(everything)::boolean OR x.key_id IS DISTINCT FROM k.key_id)
     AND (x.credential_id, x.version) > (sqlc.arg(after)::bigint, sqlc.arg(after_version)::int)
 ORDER BY x.credential_id, x.version LIMIT sqlc.arg(batch)::int;
 
@@ -82,7 +83,7 @@ WHERE x.credential_id = n.id AND x.version = n.version AND x.encrypted_data = n.
 -- name: OldTokensSystem :many
 SELECT x.credential_id, x.user_id, x.version, x.generation, c.uid, x.encrypted_data::text AS sealed FROM credential_tokens x
 JOIN vault_keys k ON k.user_id = x.user_id JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id
-WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND x.encrypted_data IS NOT NULL AND x.key_id IS DISTINCT FROM k.key_id
+WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND x.encrypted_data IS NOT NULL AND (sqlc.arg(everything)::boolean OR x.key_id IS DISTINCT FROM k.key_id)
     AND x.credential_id > sqlc.arg(after) ORDER BY x.credential_id LIMIT sqlc.arg(batch)::int;
 
 -- name: ResealTokensSystem :execrows
@@ -92,7 +93,7 @@ WHERE x.credential_id = n.id AND x.encrypted_data = n.old;
 
 -- name: OldWebhooksSystem :many
 SELECT x.id, x.user_id, x.secret AS sealed FROM webhooks x JOIN vault_keys k ON k.user_id = x.user_id
-WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND x.key_id IS DISTINCT FROM k.key_id AND x.id > sqlc.arg(after)
+WHERE x.user_id = ANY (sqlc.arg(user_ids)::bigint[]) AND (sqlc.arg(everything)::boolean OR x.key_id IS DISTINCT FROM k.key_id) AND x.id > sqlc.arg(after)
 ORDER BY x.id LIMIT sqlc.arg(batch)::int;
 
 -- name: ResealWebhooksSystem :execrows

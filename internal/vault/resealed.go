@@ -107,7 +107,7 @@ func pick[R, V any](rows []R, picked []int, of func(R) V) []V {
 }
 
 func (k *Keeper) credentialPages(users map[int64]member) sealedPages {
-	arg := vaultdb.OldCredentialsSystemParams{UserIds: numbersOf(users), Batch: textBatch}
+	arg := vaultdb.OldCredentialsSystemParams{UserIds: numbersOf(users), Everything: k.everything, Batch: textBatch}
 	var rows []vaultdb.OldCredentialsSystemRow
 	return sealedPages{
 		next: func(ctx context.Context) (page []sealedText, err error) {
@@ -128,7 +128,7 @@ func (k *Keeper) credentialPages(users map[int64]member) sealedPages {
 }
 
 func (k *Keeper) versionPages(users map[int64]member) sealedPages {
-	arg := vaultdb.OldVersionsSystemParams{UserIds: numbersOf(users), Batch: textBatch}
+	arg := vaultdb.OldVersionsSystemParams{UserIds: numbersOf(users), Everything: k.everything, Batch: textBatch}
 	var rows []vaultdb.OldVersionsSystemRow
 	return sealedPages{
 		next: func(ctx context.Context) (page []sealedText, err error) {
@@ -150,7 +150,7 @@ func (k *Keeper) versionPages(users map[int64]member) sealedPages {
 }
 
 func (k *Keeper) tokenPages(users map[int64]member) sealedPages {
-	arg := vaultdb.OldTokensSystemParams{UserIds: numbersOf(users), Batch: textBatch}
+	arg := vaultdb.OldTokensSystemParams{UserIds: numbersOf(users), Everything: k.everything, Batch: textBatch}
 	var rows []vaultdb.OldTokensSystemRow
 	return sealedPages{
 		next: func(ctx context.Context) (page []sealedText, err error) {
@@ -171,7 +171,7 @@ func (k *Keeper) tokenPages(users map[int64]member) sealedPages {
 }
 
 func (k *Keeper) webhookPages(users map[int64]member) sealedPages {
-	arg := vaultdb.OldWebhooksSystemParams{UserIds: numbersOf(users), Batch: textBatch}
+	arg := vaultdb.OldWebhooksSystemParams{UserIds: numbersOf(users), Everything: k.everything, Batch: textBatch}
 	var rows []vaultdb.OldWebhooksSystemRow
 	return sealedPages{
 		next: func(ctx context.Context) (page []sealedText, err error) {

@@ -72,9 +72,11 @@ func findPrograms(ctx context.Context, binDir string, place *place) (programs, e
 		"%s, name their directory in TURKEY_POSTGRES_BIN, or set DATABASE_URL", oldest, howToInstall(""))
 }
 
-// candidates lists the directories that have both programs, in order of preference.
-func candidates() []string {
-	dirs := filepath.SplitList(os.Getenv("PATH"))
+// ProgramDirs lists the directories that may hold programs of PostgreSQL, in order of preference: TURKEY_POSTGRES_BIN, PATH,
+// the places of packagers with the newest version first.
+func ProgramDirs() []string {
+	dirs := filepath.SplitList(os.Getenv("TURKEY_POSTGRES_BIN"))
+	dirs = append(dirs, filepath.SplitList(os.Getenv("PATH"))...)
 	var installed []string
 	for _, pattern := range installations {
 		if m, err := filepath.Glob(pattern); err == nil { // the only error is a bad pattern
@@ -82,9 +84,13 @@ func candidates() []string {
 		}
 	}
 	slices.SortStableFunc(installed, func(a, b string) int { return trailingInt(b) - trailingInt(a) })
-	dirs = append(dirs, installed...)
-	return slices.DeleteFunc(dirs, func(dir string) bool {
-		return !filepath.IsAbs(dir) || !executable(filepath.Join(dir, "postgres")) || !executable(filepath.Join(dir, "initdb"))
+	return slices.DeleteFunc(append(dirs, installed...), func(dir string) bool { return !filepath.IsAbs(dir) })
+}
+
+// candidates lists the directories that have both programs, in order of preference.
+func candidates() []string {
+	return slices.DeleteFunc(ProgramDirs(), func(dir string) bool {
+		return !executable(filepath.Join(dir, "postgres")) || !executable(filepath.Join(dir, "initdb"))
 	})
 }
 

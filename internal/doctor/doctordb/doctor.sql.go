@@ -10,6 +10,28 @@ import (
 	"time"
 )
 
+const auditSystem = `-- name: AuditSystem :one
+SELECT p.stray::bigint AS stray, p.until::timestamptz AS until,
+    (SELECT EXISTS (SELECT FROM audit a WHERE a.created_at < $1::timestamptz - interval '15 minutes'
+        AND a.created_at > coalesce((SELECT max(s.sealed_at) FROM audit_seals s), '-infinity')))::boolean AS late
+FROM audit_partitions() p
+`
+
+type AuditSystemRow struct {
+	Stray int64
+	Until time.Time
+	Late  bool
+}
+
+// stray: rows of audit_logs that no month took. until: there are months up to then. late: nothing was sealed since the newest row
+// that is older than a quarter of an hour; audit_created_idx carries it.
+func (q *Queries) AuditSystem(ctx context.Context, db DBTX, at time.Time) (AuditSystemRow, error) {
+	row := db.QueryRow(ctx, auditSystem, at)
+	var i AuditSystemRow
+	err := row.Scan(&i.Stray, &i.Until, &i.Late)
+	return i, err
+}
+
 const serverSystem = `-- name: ServerSystem :one
 
 SELECT current_setting('server_version_num')::integer AS version, current_setting('server_version')::text AS version_text,

@@ -12,7 +12,8 @@ import (
 )
 
 const figureUnits = `-- name: FigureUnits :one
-SELECT coalesce(c.source_currency, '')::text AS currency, coalesce(c.source_timezone, '')::text AS zone
+SELECT coalesce(c.source_currency, '')::text AS currency, coalesce(c.source_timezone, '')::text AS zone,
+    coalesce(c.source_columns, 'null')::jsonb AS columns
 FROM service_configs s JOIN credentials c ON c.user_id = s.user_id AND c.id = s.credential_id
 WHERE s.user_id = current_user_no() AND s.service = $1::text
 `
@@ -20,13 +21,14 @@ WHERE s.user_id = current_user_no() AND s.service = $1::text
 type FigureUnitsRow struct {
 	Currency string
 	Zone     string
+	Columns  json.RawMessage
 }
 
-// In which currency and zone: those of the credential that the service has.
+// In which currency and zone: those of the credential that the service has. Columns: of a source without fixed ones.
 func (q *Queries) FigureUnits(ctx context.Context, db DBTX, service string) (FigureUnitsRow, error) {
 	row := db.QueryRow(ctx, figureUnits, service)
 	var i FigureUnitsRow
-	err := row.Scan(&i.Currency, &i.Zone)
+	err := row.Scan(&i.Currency, &i.Zone, &i.Columns)
 	return i, err
 }
 
@@ -75,4 +77,15 @@ func (q *Queries) ListFigures(ctx context.Context, db DBTX, arg ListFiguresParam
 		return nil, err
 	}
 	return items, nil
+}
+
+const noteColumns = `-- name: NoteColumns :exec
+UPDATE credentials c SET source_columns = $1::jsonb
+WHERE c.user_id = current_user_no() AND c.id = $2::bigint AND c.source_columns IS DISTINCT FROM $1::jsonb
+`
+
+// What the rows of a credential hold, where each credential names it itself.
+func (q *Queries) NoteColumns(ctx context.Context, db DBTX, columns json.RawMessage, credentialID int64) error {
+	_, err := db.Exec(ctx, noteColumns, columns, credentialID)
+	return err
 }

@@ -18,6 +18,7 @@ INSERT INTO sheet_leases AS l (spreadsheet_id, sheet_name, holder, lease_until)
 VALUES ($1, $2, $3, now() + $4::interval)
 ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
     WHERE l.lease_until < now() OR l.holder = excluded.holder
+        OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed', 'cancelled'))
 RETURNING l.holder
 `
 
@@ -28,8 +29,8 @@ type AcquireLeaseSystemParams struct {
 	Ttl           time.Duration
 }
 
-// No row: somebody else writes to this tab right now. sheet_name is Google's number of the tab, which a new name leaves as
-// it is.
+// No row: somebody else writes to this tab right now. A run that has ended does not, whether or not it gave the lease back.
+// sheet_name is Google's number of the tab, which a new name leaves as it is.
 func (q *Queries) AcquireLeaseSystem(ctx context.Context, db DBTX, arg AcquireLeaseSystemParams) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, acquireLeaseSystem,
 		arg.SpreadsheetID,
@@ -59,6 +60,46 @@ func (q *Queries) DeleteMapping(ctx context.Context, db DBTX, service string, me
 	var service_2 string
 	err := row.Scan(&service_2)
 	return service_2, err
+}
+
+const exportFigures = `-- name: ExportFigures :many
+SELECT k.service, k.day, k.id, k.metrics, k.provisional, k.fetched_at FROM kpi_rows k WHERE k.user_id = current_user_no() ORDER BY k.service, k.day
+`
+
+type ExportFiguresRow struct {
+	Service     string
+	Day         time.Time
+	ID          uuid.UUID
+	Metrics     json.RawMessage
+	Provisional bool
+	FetchedAt   time.Time
+}
+
+func (q *Queries) ExportFigures(ctx context.Context, db DBTX) ([]ExportFiguresRow, error) {
+	rows, err := db.Query(ctx, exportFigures)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportFiguresRow
+	for rows.Next() {
+		var i ExportFiguresRow
+		if err := rows.Scan(
+			&i.Service,
+			&i.Day,
+			&i.ID,
+			&i.Metrics,
+			&i.Provisional,
+			&i.FetchedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const exportRuns = `-- name: ExportRuns :many
@@ -120,6 +161,94 @@ func (q *Queries) ExportRuns(ctx context.Context, db DBTX) ([]ExportRunsRow, err
 	return items, nil
 }
 
+const exportSchedules = `-- name: ExportSchedules :many
+SELECT j.service, j.cron_expression, j.timezone, j.enabled, j.misfire, j.last_run_at, j.next_run_at, j.created_at, j.updated_at
+FROM job_schedules j WHERE j.user_id = current_user_no() ORDER BY j.service
+`
+
+type ExportSchedulesRow struct {
+	Service        string
+	CronExpression string
+	Timezone       string
+	Enabled        bool
+	Misfire        string
+	LastRunAt      *time.Time
+	NextRunAt      *time.Time
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+func (q *Queries) ExportSchedules(ctx context.Context, db DBTX) ([]ExportSchedulesRow, error) {
+	rows, err := db.Query(ctx, exportSchedules)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportSchedulesRow
+	for rows.Next() {
+		var i ExportSchedulesRow
+		if err := rows.Scan(
+			&i.Service,
+			&i.CronExpression,
+			&i.Timezone,
+			&i.Enabled,
+			&i.Misfire,
+			&i.LastRunAt,
+			&i.NextRunAt,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const exportUndo = `-- name: ExportUndo :many
+SELECT u.run_id, u.spreadsheet_id, u.sheet_id, u.cells, u.loaded_at, u.undone_at FROM kpi_undo u WHERE u.user_id = current_user_no() ORDER BY u.loaded_at, u.run_id
+`
+
+type ExportUndoRow struct {
+	RunID         uuid.UUID
+	SpreadsheetID string
+	SheetID       int64
+	Cells         json.RawMessage
+	LoadedAt      time.Time
+	UndoneAt      *time.Time
+}
+
+// What loads replaced in the user's spreadsheets: kept with the run, and hence somebody's words that are kept.
+func (q *Queries) ExportUndo(ctx context.Context, db DBTX) ([]ExportUndoRow, error) {
+	rows, err := db.Query(ctx, exportUndo)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportUndoRow
+	for rows.Next() {
+		var i ExportUndoRow
+		if err := rows.Scan(
+			&i.RunID,
+			&i.SpreadsheetID,
+			&i.SheetID,
+			&i.Cells,
+			&i.LoadedAt,
+			&i.UndoneAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listMappings = `-- name: ListMappings :many
 SELECT id, service, spreadsheet_id, sheet_name, created_at, updated_at FROM sheet_mappings
 WHERE user_id = current_user_no() ORDER BY service, spreadsheet_id
@@ -159,6 +288,20 @@ func (q *Queries) ListMappings(ctx context.Context, db DBTX) ([]ListMappingsRow,
 		return nil, err
 	}
 	return items, nil
+}
+
+const purgeLeasesSystem = `-- name: PurgeLeasesSystem :execrows
+DELETE FROM sheet_leases WHERE (spreadsheet_id, sheet_name) IN (
+    SELECT l.spreadsheet_id, l.sheet_name FROM sheet_leases l WHERE l.lease_until < now() - interval '1 hour' LIMIT $1::int)
+    AND lease_until < now()
+`
+
+func (q *Queries) PurgeLeasesSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
+	result, err := db.Exec(ctx, purgeLeasesSystem, batch)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const releaseLeaseSystem = `-- name: ReleaseLeaseSystem :exec

@@ -13,14 +13,103 @@ import (
 	"github.com/google/uuid"
 )
 
-const beatRun = `-- name: BeatRun :one
+const advanceRun = `-- name: AdvanceRun :one
 
+WITH r AS (
+    UPDATE kpi_runs x SET done_day = coalesce($1::date, x.done_day), progress = $2::smallint,
+        result = $3::jsonb, beat_at = now(),
+        status = CASE WHEN $4::boolean THEN 'completed' ELSE x.status END,
+        finished_at = CASE WHEN $4::boolean THEN now() END,
+        error = CASE WHEN NOT $4::boolean THEN x.error END,
+        error_reason = CASE WHEN NOT $4::boolean THEN x.error_reason END,
+        claim = CASE WHEN NOT $4::boolean THEN x.claim END
+    WHERE x.user_id = current_user_no() AND x.id = $5::uuid AND x.status = 'active' AND x.claim = $6::uuid
+    RETURNING x.id, x.user_id, x.service, x.dry_run
+), w AS (
+    UPDATE kpi_rows k SET written = n.written, written_to = $7::text
+    FROM r, jsonb_to_recordset($8::jsonb) AS n (day date, written jsonb)
+    WHERE k.user_id = r.user_id AND k.service = r.service AND k.day = n.day
+), z AS (
+    UPDATE credentials c SET source_timezone = coalesce(nullif($9::text, ''), c.source_timezone),
+        source_currency = coalesce(nullif($10::text, ''), c.source_currency)
+    FROM r WHERE c.user_id = r.user_id AND c.id = $11::bigint
+        AND (coalesce(c.source_timezone, ''), coalesce(c.source_currency, '')) <> ($9::text, $10::text)
+), m AS (
+    UPDATE sheet_mappings x SET sheet_id = $12::bigint, sheet_name = $13::text
+    FROM r WHERE x.user_id = r.user_id AND x.service = r.service AND x.spreadsheet_id = $14::text
+        AND x.sheet_name = $15::text AND (x.sheet_id IS DISTINCT FROM $12::bigint OR x.sheet_name <> $13::text)
+), f AS (
+    UPDATE service_configs s SET failing_since = NULL FROM r
+    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run AND $4::boolean
+    RETURNING s.service
+), a AS (
+    INSERT INTO audit_logs (user_id, action, service, status, metadata)
+    SELECT r.user_id, 'workflow_completed', r.service, 'success', $16::jsonb || jsonb_build_object('jobId', r.id) FROM r
+    WHERE $4::boolean
+)
+SELECT r.id, EXISTS (SELECT FROM f) AS recovered, EXISTS (SELECT FROM kpi_runs n WHERE n.user_id = r.user_id AND n.service = r.service
+    AND n.status IN ('waiting', 'delayed') AND NOT n.enqueued) AS next FROM r
+`
+
+type AdvanceRunParams struct {
+	DoneDay          *time.Time
+	Progress         int16
+	Result           json.RawMessage
+	Completed        bool
+	ID               uuid.UUID
+	Claim            uuid.UUID
+	WrittenTo        string
+	Rows             json.RawMessage
+	TimeZone         string
+	Currency         string
+	SourceCredential int64
+	SheetID          int64
+	Tab              string
+	SpreadsheetID    string
+	MappedTab        string
+	Metadata         json.RawMessage
+}
+
+type AdvanceRunRow struct {
+	ID        uuid.UUID
+	Recovered bool
+	Next      bool
+}
+
+// Statements of runs. All run in a user scope unless the name says System.
+// A run is worked by whoever holds its claim; a statement that names a claim which is not the present one does nothing.
+// After a load: what was written for which day, where the tab is by now, what the source says of itself, and how far the run
+// has come, or that it is completed. A tab that was renamed keeps its mapping. recovered: the service had been failing, and
+// its user hears that it works again. next: another run of the user and service may go to the workers. No row: the claim is gone.
+func (q *Queries) AdvanceRun(ctx context.Context, db DBTX, arg AdvanceRunParams) (AdvanceRunRow, error) {
+	row := db.QueryRow(ctx, advanceRun,
+		arg.DoneDay,
+		arg.Progress,
+		arg.Result,
+		arg.Completed,
+		arg.ID,
+		arg.Claim,
+		arg.WrittenTo,
+		arg.Rows,
+		arg.TimeZone,
+		arg.Currency,
+		arg.SourceCredential,
+		arg.SheetID,
+		arg.Tab,
+		arg.SpreadsheetID,
+		arg.MappedTab,
+		arg.Metadata,
+	)
+	var i AdvanceRunRow
+	err := row.Scan(&i.ID, &i.Recovered, &i.Next)
+	return i, err
+}
+
+const beatRun = `-- name: BeatRun :one
 UPDATE kpi_runs SET beat_at = now() WHERE user_id = current_user_no() AND id = $1 AND status = 'active' AND claim = $2::uuid
 RETURNING id
 `
 
-// Statements of runs. All run in a user scope unless the name says System.
-// A run is worked by whoever holds its claim; a statement that names a claim which is not the present one does nothing.
 // A sign of life. No row: the run was cancelled, or given to another worker.
 func (q *Queries) BeatRun(ctx context.Context, db DBTX, iD uuid.UUID, claim uuid.UUID) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, beatRun, iD, claim)
@@ -64,47 +153,6 @@ type CloseRunSystemParams struct {
 func (q *Queries) CloseRunSystem(ctx context.Context, db DBTX, arg CloseRunSystemParams) error {
 	_, err := db.Exec(ctx, closeRunSystem, arg.Error, arg.Reason, arg.ID)
 	return err
-}
-
-const completeRun = `-- name: CompleteRun :one
-WITH r AS (
-    UPDATE kpi_runs x SET status = 'completed', progress = 100, result = $1, finished_at = now(), error = NULL, error_reason = NULL, claim = NULL
-    WHERE x.user_id = current_user_no() AND x.id = $2 AND x.status = 'active' AND x.claim = $3::uuid
-    RETURNING x.id, x.user_id, x.service, x.dry_run
-), f AS (
-    UPDATE service_configs s SET failing_since = NULL FROM r
-    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run
-    RETURNING s.service
-), a AS (
-    INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT r.user_id, 'workflow_completed', r.service, 'success', $4::jsonb || jsonb_build_object('jobId', r.id) FROM r
-)
-SELECT r.id, EXISTS (SELECT FROM f) AS recovered FROM r
-`
-
-type CompleteRunParams struct {
-	Result   json.RawMessage
-	ID       uuid.UUID
-	Claim    uuid.UUID
-	Metadata json.RawMessage
-}
-
-type CompleteRunRow struct {
-	ID        uuid.UUID
-	Recovered bool
-}
-
-// recovered: the service had been failing, and its user hears that it works again.
-func (q *Queries) CompleteRun(ctx context.Context, db DBTX, arg CompleteRunParams) (CompleteRunRow, error) {
-	row := db.QueryRow(ctx, completeRun,
-		arg.Result,
-		arg.ID,
-		arg.Claim,
-		arg.Metadata,
-	)
-	var i CompleteRunRow
-	err := row.Scan(&i.ID, &i.Recovered)
-	return i, err
 }
 
 const createAwaitedRun = `-- name: CreateAwaitedRun :one
@@ -261,23 +309,26 @@ func (q *Queries) CreateRuns(ctx context.Context, db DBTX, arg CreateRunsParams)
 }
 
 const dueRunsSystem = `-- name: DueRunsSystem :many
-SELECT r.id, u.id AS user_uuid FROM kpi_runs r JOIN users u ON u.user_no = r.user_id
+SELECT r.id, u.id AS user_uuid, r.scheduled FROM kpi_runs r JOIN users u ON u.user_no = r.user_id
 WHERE NOT r.enqueued AND r.status IN ('waiting', 'delayed') AND r.run_at <= now()
     AND NOT EXISTS (SELECT FROM kpi_runs o WHERE o.user_id = r.user_id AND o.service = r.service AND o.enqueued
         AND o.status IN ('waiting', 'delayed', 'active'))
     AND NOT EXISTS (SELECT FROM kpi_runs e WHERE e.user_id = r.user_id AND e.service = r.service AND NOT e.enqueued
-        AND e.status IN ('waiting', 'delayed') AND (e.run_at, e.id) < (r.run_at, r.id))
+        AND e.status IN ('waiting', 'delayed')
+        AND (e.started_at IS NULL, e.run_at, e.id) < (r.started_at IS NULL, r.run_at, r.id))
 ORDER BY r.run_at
 LIMIT $1::int
 FOR UPDATE OF r SKIP LOCKED
 `
 
 type DueRunsSystemRow struct {
-	ID       uuid.UUID
-	UserUuid uuid.UUID
+	ID        uuid.UUID
+	UserUuid  uuid.UUID
+	Scheduled bool
 }
 
-// What may go to the workers: per user and service one run at a time, the earliest first.
+// What may go to the workers: per user and service one run at a time; one that has begun before those that have not, since it
+// may hold the lease on their tab; then the earliest.
 func (q *Queries) DueRunsSystem(ctx context.Context, db DBTX, batch int32) ([]DueRunsSystemRow, error) {
 	rows, err := db.Query(ctx, dueRunsSystem, batch)
 	if err != nil {
@@ -287,7 +338,7 @@ func (q *Queries) DueRunsSystem(ctx context.Context, db DBTX, batch int32) ([]Du
 	var items []DueRunsSystemRow
 	for rows.Next() {
 		var i DueRunsSystemRow
-		if err := rows.Scan(&i.ID, &i.UserUuid); err != nil {
+		if err := rows.Scan(&i.ID, &i.UserUuid, &i.Scheduled); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -315,7 +366,8 @@ WITH r AS (
     SELECT r.user_id, 'workflow_failed', r.service, 'failure', $3::text, $9::jsonb || jsonb_build_object('jobId', r.id)
     FROM r WHERE NOT $1::boolean
 )
-SELECT r.id, EXISTS (SELECT FROM f) AS first FROM r
+SELECT r.id, EXISTS (SELECT FROM f) AS first, EXISTS (SELECT FROM kpi_runs n WHERE n.user_id = r.user_id AND n.service = r.service
+    AND n.status IN ('waiting', 'delayed') AND NOT n.enqueued) AS next FROM r
 `
 
 type FailRunParams struct {
@@ -333,6 +385,7 @@ type FailRunParams struct {
 type FailRunRow struct {
 	ID    uuid.UUID
 	First bool
+	Next  bool
 }
 
 // Final, or to come again. free: the attempt does not count, because it never came to anything of its own. first: the first
@@ -350,7 +403,7 @@ func (q *Queries) FailRun(ctx context.Context, db DBTX, arg FailRunParams) (Fail
 		arg.Metadata,
 	)
 	var i FailRunRow
-	err := row.Scan(&i.ID, &i.First)
+	err := row.Scan(&i.ID, &i.First, &i.Next)
 	return i, err
 }
 
@@ -607,70 +660,6 @@ func (q *Queries) MarkUndone(ctx context.Context, db DBTX, arg MarkUndoneParams)
 	return err
 }
 
-const noteLoad = `-- name: NoteLoad :one
-WITH w AS (
-    UPDATE kpi_rows k SET written = n.written, written_to = $6::text
-    FROM jsonb_to_recordset($8::jsonb) AS n (day date, written jsonb)
-    WHERE k.user_id = current_user_no() AND k.service = $7::text AND k.day = n.day
-), z AS (
-    UPDATE credentials c SET source_timezone = coalesce(nullif($9::text, ''), c.source_timezone),
-        source_currency = coalesce(nullif($10::text, ''), c.source_currency)
-    WHERE c.user_id = current_user_no() AND c.id = $11::bigint
-        AND (coalesce(c.source_timezone, ''), coalesce(c.source_currency, '')) <> ($9::text, $10::text)
-), m AS (
-    UPDATE sheet_mappings x SET sheet_id = $12::bigint, sheet_name = $13::text
-    WHERE x.user_id = current_user_no() AND x.service = $7::text AND x.spreadsheet_id = $14::text
-        AND x.sheet_name = $15::text
-)
-UPDATE kpi_runs r SET done_day = coalesce($1::date, r.done_day), progress = $2::smallint,
-    result = coalesce($3::jsonb, r.result), beat_at = now()
-WHERE r.user_id = current_user_no() AND r.id = $4::uuid AND r.status = 'active' AND r.claim = $5::uuid
-RETURNING r.id
-`
-
-type NoteLoadParams struct {
-	DoneDay          *time.Time
-	Progress         int16
-	Result           json.RawMessage
-	RunID            uuid.UUID
-	Claim            uuid.UUID
-	WrittenTo        string
-	Service          string
-	Rows             json.RawMessage
-	TimeZone         string
-	Currency         string
-	SourceCredential int64
-	SheetID          int64
-	Tab              string
-	SpreadsheetID    string
-	MappedTab        string
-}
-
-// After a load: what was written for which day, where the tab is by now, what the source says of itself, and how far the run
-// has come. A tab that was renamed keeps its mapping.
-func (q *Queries) NoteLoad(ctx context.Context, db DBTX, arg NoteLoadParams) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, noteLoad,
-		arg.DoneDay,
-		arg.Progress,
-		arg.Result,
-		arg.RunID,
-		arg.Claim,
-		arg.WrittenTo,
-		arg.Service,
-		arg.Rows,
-		arg.TimeZone,
-		arg.Currency,
-		arg.SourceCredential,
-		arg.SheetID,
-		arg.Tab,
-		arg.SpreadsheetID,
-		arg.MappedTab,
-	)
-	var id uuid.UUID
-	err := row.Scan(&id)
-	return id, err
-}
-
 const pauseCredential = `-- name: PauseCredential :exec
 UPDATE credentials SET limited_until = greatest(limited_until, now() + $1::interval)
 WHERE user_id = current_user_no() AND id = $2
@@ -732,12 +721,17 @@ const reviveRunsSystem = `-- name: ReviveRunsSystem :execrows
 WITH a AS (
     SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < now() - $1::interval
     LIMIT $2::int FOR UPDATE SKIP LOCKED
+), j AS (
+    SELECT x.id FROM river.river_job o JOIN kpi_runs x ON x.id = (o.args ->> 'run')::uuid
+    WHERE o.kind = 'kpi_run' AND o.state = 'running' AND o.attempted_at < now() - $1::interval
+        AND x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - $1::interval
+    LIMIT $2::int FOR UPDATE OF x SKIP LOCKED
 ), q AS (
     SELECT x.id FROM kpi_runs x WHERE x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - $3::interval
     LIMIT $2::int FOR UPDATE SKIP LOCKED
 )
 UPDATE kpi_runs SET status = 'delayed', enqueued = false, claim = NULL, run_at = now()
-WHERE kpi_runs.id IN (SELECT a.id FROM a UNION ALL SELECT q.id FROM q)
+WHERE kpi_runs.id IN (SELECT a.id FROM a UNION ALL SELECT j.id FROM j UNION ALL SELECT q.id FROM q)
 `
 
 type ReviveRunsSystemParams struct {
@@ -746,7 +740,8 @@ type ReviveRunsSystemParams struct {
 	Lost   time.Duration
 }
 
-// Runs whose worker gave no sign of life, and runs that the queue lost.
+// Runs whose worker gave no sign of life, runs whose job is with a process that ended before it began or after it gave the run
+// back, and runs that the queue lost. The queue itself takes a job back only after longer than any job may take.
 func (q *Queries) ReviveRunsSystem(ctx context.Context, db DBTX, arg ReviveRunsSystemParams) (int64, error) {
 	result, err := db.Exec(ctx, reviveRunsSystem, arg.Silent, arg.Batch, arg.Lost)
 	if err != nil {
@@ -799,57 +794,6 @@ func (q *Queries) RowIDs(ctx context.Context, db DBTX, arg RowIDsParams) ([]RowI
 	return items, nil
 }
 
-const runBindings = `-- name: RunBindings :one
-WITH src AS (
-    SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM credentials c
-    WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce($2::bigint,
-        (SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no() AND s.service = $1::text AND s.enabled))
-), dst AS (
-    SELECT c.id, c.limited_until FROM credentials c
-    LEFT JOIN service_configs s ON s.user_id = c.user_id AND s.service = 'google_sheets' AND s.credential_id = c.id AND s.enabled
-    WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified AND c.deleted_at IS NULL
-    ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
-)
-SELECT coalesce(src.id, 0)::bigint AS source_credential, coalesce(src.source_timezone, '')::text AS source_timezone,
-    coalesce(src.source_currency, '')::text AS source_currency, coalesce(dst.id, 0)::bigint AS sheets_credential,
-    coalesce(m.spreadsheet_id, '')::text AS spreadsheet_id, coalesce(m.sheet_name, '')::text AS sheet_name, m.sheet_id,
-    (greatest(src.limited_until, dst.limited_until, now()) - now())::interval AS pause,
-    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = $1::text
-        AND f.failing_since IS NOT NULL) AS failing
-FROM (SELECT 1) AS one LEFT JOIN src ON true LEFT JOIN dst ON true
-LEFT JOIN sheet_mappings m ON m.user_id = current_user_no() AND m.service = $1::text
-`
-
-type RunBindingsRow struct {
-	SourceCredential int64
-	SourceTimezone   string
-	SourceCurrency   string
-	SheetsCredential int64
-	SpreadsheetID    string
-	SheetName        string
-	SheetID          *int64
-	Pause            time.Duration
-	Failing          bool
-}
-
-// What a run works with: the source's credential, the Google credential, the tab, and how long a provider wants to be left alone.
-func (q *Queries) RunBindings(ctx context.Context, db DBTX, service string, credentialID *int64) (RunBindingsRow, error) {
-	row := db.QueryRow(ctx, runBindings, service, credentialID)
-	var i RunBindingsRow
-	err := row.Scan(
-		&i.SourceCredential,
-		&i.SourceTimezone,
-		&i.SourceCurrency,
-		&i.SheetsCredential,
-		&i.SpreadsheetID,
-		&i.SheetName,
-		&i.SheetID,
-		&i.Pause,
-		&i.Failing,
-	)
-	return i, err
-}
-
 const saveUndo = `-- name: SaveUndo :one
 INSERT INTO kpi_undo AS u (user_id, run_id, spreadsheet_id, sheet_id, cells)
 SELECT r.user_id, r.id, $1::text, $2::bigint, $3::jsonb FROM kpi_runs r
@@ -881,6 +825,21 @@ func (q *Queries) SaveUndo(ctx context.Context, db DBTX, arg SaveUndoParams) (uu
 	return run_id, err
 }
 
+const sheetsCredential = `-- name: SheetsCredential :one
+SELECT c.id FROM credentials c
+LEFT JOIN service_configs s ON s.user_id = c.user_id AND s.service = 'google_sheets' AND s.credential_id = c.id AND s.enabled
+WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified AND c.deleted_at IS NULL
+ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
+`
+
+// The Google credential that tabs are written with. No row: none is verified.
+func (q *Queries) SheetsCredential(ctx context.Context, db DBTX) (int64, error) {
+	row := db.QueryRow(ctx, sheetsCredential)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const sourceOf = `-- name: SourceOf :one
 SELECT coalesce(c.source_timezone, '')::text AS source_timezone FROM service_configs x
 JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
@@ -896,33 +855,64 @@ func (q *Queries) SourceOf(ctx context.Context, db DBTX, service string) (string
 }
 
 const startRun = `-- name: StartRun :one
-UPDATE kpi_runs r SET status = 'active', attempt = r.attempt + 1, started_at = coalesce(r.started_at, now()), error = NULL,
-    claim = gen_random_uuid(), beat_at = now()
-WHERE r.user_id = current_user_no() AND r.id = $1
-    AND (r.status IN ('waiting', 'delayed') OR r.status = 'active' AND r.beat_at < now() - $2::interval)
-RETURNING r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.dry_run, r.awaited, r.credential_id, r.spreadsheet_id, r.sheet_name,
-    r.attempt, r.result, r.created_at, r.claim::uuid AS claim
+WITH r AS (
+    UPDATE kpi_runs x SET status = 'active', attempt = x.attempt + 1, started_at = coalesce(x.started_at, now()), error = NULL,
+        claim = gen_random_uuid(), beat_at = now()
+    WHERE x.user_id = current_user_no() AND x.id = $1 AND x.enqueued
+        AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < now() - $2::interval)
+    RETURNING x.user_id, x.service, x.target_day, x.from_day, x.to_day, x.done_day, x.dry_run, x.awaited, x.credential_id, x.spreadsheet_id,
+        x.sheet_name, x.attempt, x.result, x.created_at, x.claim
+), src AS (
+    SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM r JOIN credentials c ON c.user_id = r.user_id
+    WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce(r.credential_id,
+        (SELECT s.credential_id FROM service_configs s WHERE s.user_id = current_user_no() AND s.service = r.service AND s.enabled))
+), dst AS (
+    SELECT c.id, c.limited_until FROM credentials c
+    LEFT JOIN service_configs s ON s.user_id = c.user_id AND s.service = 'google_sheets' AND s.credential_id = c.id AND s.enabled
+    WHERE c.user_id = current_user_no() AND c.service = 'google_sheets' AND c.verified AND c.deleted_at IS NULL
+    ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
+)
+SELECT r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.dry_run, r.awaited, r.credential_id, r.spreadsheet_id, r.sheet_name,
+    r.attempt, r.result, r.created_at, r.claim::uuid AS claim,
+    coalesce(src.id, 0)::bigint AS source_credential, coalesce(src.source_timezone, '')::text AS source_timezone,
+    coalesce(src.source_currency, '')::text AS source_currency, coalesce(dst.id, 0)::bigint AS sheets_credential,
+    coalesce(m.spreadsheet_id, '')::text AS mapped_spreadsheet, coalesce(m.sheet_name, '')::text AS mapped_tab, m.sheet_id AS mapped_sheet,
+    (greatest(src.limited_until, dst.limited_until, now()) - now())::interval AS pause,
+    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = r.service AND f.failing_since IS NOT NULL) AS failing
+FROM r LEFT JOIN src ON true LEFT JOIN dst ON true
+LEFT JOIN sheet_mappings m ON m.user_id = r.user_id AND m.service = r.service
 `
 
 type StartRunRow struct {
-	UserID        int64
-	Service       string
-	TargetDay     *time.Time
-	FromDay       *time.Time
-	ToDay         *time.Time
-	DoneDay       *time.Time
-	DryRun        bool
-	Awaited       bool
-	CredentialID  *int64
-	SpreadsheetID *string
-	SheetName     *string
-	Attempt       int16
-	Result        json.RawMessage
-	CreatedAt     time.Time
-	Claim         uuid.UUID
+	UserID            int64
+	Service           string
+	TargetDay         *time.Time
+	FromDay           *time.Time
+	ToDay             *time.Time
+	DoneDay           *time.Time
+	DryRun            bool
+	Awaited           bool
+	CredentialID      *int64
+	SpreadsheetID     *string
+	SheetName         *string
+	Attempt           int16
+	Result            json.RawMessage
+	CreatedAt         time.Time
+	Claim             uuid.UUID
+	SourceCredential  int64
+	SourceTimezone    string
+	SourceCurrency    string
+	SheetsCredential  int64
+	MappedSpreadsheet string
+	MappedTab         string
+	MappedSheet       *int64
+	Pause             time.Duration
+	Failing           bool
 }
 
-// Takes the claim. No row: it has ended, or another worker is alive on it.
+// Takes the claim. No row: it has ended, it is not its turn (a job that was thought lost comes late), or another worker is alive
+// on it. With it comes what the run works with: the source's
+// credential, the Google credential, the tab, and how long a provider wants to be left alone.
 func (q *Queries) StartRun(ctx context.Context, db DBTX, iD uuid.UUID, silent time.Duration) (StartRunRow, error) {
 	row := db.QueryRow(ctx, startRun, iD, silent)
 	var i StartRunRow
@@ -942,6 +932,15 @@ func (q *Queries) StartRun(ctx context.Context, db DBTX, iD uuid.UUID, silent ti
 		&i.Result,
 		&i.CreatedAt,
 		&i.Claim,
+		&i.SourceCredential,
+		&i.SourceTimezone,
+		&i.SourceCurrency,
+		&i.SheetsCredential,
+		&i.MappedSpreadsheet,
+		&i.MappedTab,
+		&i.MappedSheet,
+		&i.Pause,
+		&i.Failing,
 	)
 	return i, err
 }

@@ -68,24 +68,26 @@ const createWebhook = `-- name: CreateWebhook :one
 WITH k AS (
     SELECT x.user_id, x.key_id FROM vault_keys x WHERE x.user_id = current_user_no() FOR SHARE
 ), w AS (
-    INSERT INTO webhooks (id, user_id, url, secret, events)
-    SELECT $1, current_user_no(), $2, $3::text, $4::text[]
-    WHERE NOT EXISTS (SELECT FROM k WHERE k.key_id <> sealed_by($3::text))
-        AND (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < $5::int
+    INSERT INTO webhooks (id, user_id, format, url, chat_id, secret, events)
+    SELECT $1, current_user_no(), $2, $3, $4, $5::text, $6::text[]
+    WHERE NOT EXISTS (SELECT FROM k WHERE k.key_id <> sealed_by($5::text))
+        AND (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) < $7::int
     RETURNING webhooks.id, webhooks.user_id, webhooks.created_at
 ), a AS (
     INSERT INTO audit_logs (user_id, action, status, metadata)
     SELECT w.user_id, 'webhook_created', 'success',
-        $6::jsonb || jsonb_build_object('webhookId', w.id) FROM w
+        $8::jsonb || jsonb_build_object('webhookId', w.id) FROM w
 )
 SELECT w.created_at, false AS full FROM w
 UNION ALL
-SELECT now(), true WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) >= $5::int
+SELECT now(), true WHERE (SELECT count(*) FROM webhooks o WHERE o.user_id = current_user_no()) >= $7::int
 `
 
 type CreateWebhookParams struct {
 	ID       uuid.UUID
+	Format   string
 	Url      string
+	ChatID   *string
 	Secret   string
 	Events   []string
 	Most     int32
@@ -102,7 +104,9 @@ type CreateWebhookRow struct {
 func (q *Queries) CreateWebhook(ctx context.Context, db DBTX, arg CreateWebhookParams) (CreateWebhookRow, error) {
 	row := db.QueryRow(ctx, createWebhook,
 		arg.ID,
+		arg.Format,
 		arg.Url,
+		arg.ChatID,
 		arg.Secret,
 		arg.Events,
 		arg.Most,
@@ -237,12 +241,14 @@ func (q *Queries) ListDeliveries(ctx context.Context, db DBTX, arg ListDeliverie
 }
 
 const listWebhooks = `-- name: ListWebhooks :many
-SELECT id, url, events, created_at FROM webhooks WHERE user_id = current_user_no() ORDER BY created_at DESC, id DESC
+SELECT id, format, url, chat_id, events, created_at FROM webhooks WHERE user_id = current_user_no() ORDER BY created_at DESC, id DESC
 `
 
 type ListWebhooksRow struct {
 	ID        uuid.UUID
+	Format    string
 	Url       string
+	ChatID    *string
 	Events    []string
 	CreatedAt time.Time
 }
@@ -258,7 +264,9 @@ func (q *Queries) ListWebhooks(ctx context.Context, db DBTX) ([]ListWebhooksRow,
 		var i ListWebhooksRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.Format,
 			&i.Url,
+			&i.ChatID,
 			&i.Events,
 			&i.CreatedAt,
 		); err != nil {
@@ -311,6 +319,31 @@ func (q *Queries) PutSettings(ctx context.Context, db DBTX, arg PutSettingsParam
 	return updated_at, err
 }
 
+const recordBounded = `-- name: RecordBounded :one
+WITH a AS (
+    INSERT INTO audit_logs (user_id, action, status, metadata)
+    SELECT current_user_no(), $1::text, 'success', $2::jsonb
+    WHERE (SELECT count(*) FROM audit_logs l WHERE l.user_id = current_user_no() AND l.action = $1::text
+        AND l.created_at > now() - interval '1 hour') < $3::int
+    RETURNING audit_logs.id
+)
+SELECT a.id FROM a
+`
+
+type RecordBoundedParams struct {
+	Action   string
+	Metadata json.RawMessage
+	Most     int32
+}
+
+// An act of which there are at most so many in an hour; with Serialise before it. No row: they are used up.
+func (q *Queries) RecordBounded(ctx context.Context, db DBTX, arg RecordBoundedParams) (int64, error) {
+	row := db.QueryRow(ctx, recordBounded, arg.Action, arg.Metadata, arg.Most)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const recordDelivery = `-- name: RecordDelivery :exec
 UPDATE webhook_deliveries SET response_status = $1, error = $2,
     status = CASE WHEN $3::boolean THEN 'delivered' WHEN status = 'pending' AND NOT $4::boolean THEN 'pending' ELSE 'failed' END,
@@ -338,25 +371,6 @@ func (q *Queries) RecordDelivery(ctx context.Context, db DBTX, arg RecordDeliver
 	return err
 }
 
-const recordTest = `-- name: RecordTest :one
-WITH a AS (
-    INSERT INTO audit_logs (user_id, action, status, metadata)
-    SELECT current_user_no(), 'notifications_tested', 'success', $1::jsonb
-    WHERE (SELECT count(*) FROM audit_logs l WHERE l.user_id = current_user_no() AND l.action = 'notifications_tested'
-        AND l.created_at > now() - interval '1 hour') < $2::int
-    RETURNING audit_logs.id
-)
-SELECT a.id FROM a
-`
-
-// No row: the tests of this hour are used up.
-func (q *Queries) RecordTest(ctx context.Context, db DBTX, metadata json.RawMessage, most int32) (int64, error) {
-	row := db.QueryRow(ctx, recordTest, metadata, most)
-	var id int64
-	err := row.Scan(&id)
-	return id, err
-}
-
 const serialise = `-- name: Serialise :exec
 SELECT pg_advisory_xact_lock(hashtextextended('notify', current_user_no()))
 `
@@ -371,16 +385,19 @@ const takeDelivery = `-- name: TakeDelivery :one
 UPDATE webhook_deliveries d SET attempts = d.attempts + 1 FROM webhooks w
 WHERE d.user_id = current_user_no() AND d.id = $1 AND (d.status = 'pending' OR $2::boolean)
     AND w.user_id = d.user_id AND w.id = d.webhook_id
-RETURNING w.id AS webhook_id, w.url, w.secret, d.event, d.payload, d.created_at
+RETURNING w.id AS webhook_id, w.format, w.url, w.chat_id, w.secret, d.event, d.payload, d.created_at, d.attempts
 `
 
 type TakeDeliveryRow struct {
 	WebhookID uuid.UUID
+	Format    string
 	Url       string
+	ChatID    *string
 	Secret    string
 	Event     string
 	Payload   json.RawMessage
 	CreatedAt time.Time
+	Attempts  int16
 }
 
 // No row: it was delivered, or webhook and delivery are gone. A replay asks for no state.
@@ -389,11 +406,14 @@ func (q *Queries) TakeDelivery(ctx context.Context, db DBTX, iD uuid.UUID, repla
 	var i TakeDeliveryRow
 	err := row.Scan(
 		&i.WebhookID,
+		&i.Format,
 		&i.Url,
+		&i.ChatID,
 		&i.Secret,
 		&i.Event,
 		&i.Payload,
 		&i.CreatedAt,
+		&i.Attempts,
 	)
 	return i, err
 }

@@ -168,14 +168,15 @@ func (q *Queries) LockKeysSystem(ctx context.Context, db DBTX, userIds []int64) 
 
 const oldCredentialsSystem = `-- name: OldCredentialsSystem :many
 SELECT x.id, x.user_id, x.uid, x.service, x.version, x.encrypted_data::text AS sealed FROM credentials x JOIN vault_keys k ON k.user_id = x.user_id
-WHERE x.user_id = ANY ($1::bigint[]) AND x.encrypted_data IS NOT NULL AND x.key_id IS DISTINCT FROM k.key_id
-    AND x.id > $2 ORDER BY x.id LIMIT $3::int
+WHERE x.user_id = ANY ($1::bigint[]) AND x.encrypted_data IS NOT NULL AND ($2::boolean OR x.key_id IS DISTINCT FROM k.key_id)
+    AND x.id > $3 ORDER BY x.id LIMIT $4::int
 `
 
 type OldCredentialsSystemParams struct {
-	UserIds []int64
-	After   int64
-	Batch   int32
+	UserIds    []int64
+	Everything bool
+	After      int64
+	Batch      int32
 }
 
 type OldCredentialsSystemRow struct {
@@ -187,8 +188,14 @@ type OldCredentialsSystemRow struct {
 	Sealed  string
 }
 
+// everything, here and below: not only what is under old keys.
 func (q *Queries) OldCredentialsSystem(ctx context.Context, db DBTX, arg OldCredentialsSystemParams) ([]OldCredentialsSystemRow, error) {
-	rows, err := db.Query(ctx, oldCredentialsSystem, arg.UserIds, arg.After, arg.Batch)
+	rows, err := db.Query(ctx, oldCredentialsSystem,
+		arg.UserIds,
+		arg.Everything,
+		arg.After,
+		arg.Batch,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -217,14 +224,15 @@ func (q *Queries) OldCredentialsSystem(ctx context.Context, db DBTX, arg OldCred
 const oldTokensSystem = `-- name: OldTokensSystem :many
 SELECT x.credential_id, x.user_id, x.version, x.generation, c.uid, x.encrypted_data::text AS sealed FROM credential_tokens x
 JOIN vault_keys k ON k.user_id = x.user_id JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id
-WHERE x.user_id = ANY ($1::bigint[]) AND x.encrypted_data IS NOT NULL AND x.key_id IS DISTINCT FROM k.key_id
-    AND x.credential_id > $2 ORDER BY x.credential_id LIMIT $3::int
+WHERE x.user_id = ANY ($1::bigint[]) AND x.encrypted_data IS NOT NULL AND ($2::boolean OR x.key_id IS DISTINCT FROM k.key_id)
+    AND x.credential_id > $3 ORDER BY x.credential_id LIMIT $4::int
 `
 
 type OldTokensSystemParams struct {
-	UserIds []int64
-	After   int64
-	Batch   int32
+	UserIds    []int64
+	Everything bool
+	After      int64
+	Batch      int32
 }
 
 type OldTokensSystemRow struct {
@@ -237,7 +245,12 @@ type OldTokensSystemRow struct {
 }
 
 func (q *Queries) OldTokensSystem(ctx context.Context, db DBTX, arg OldTokensSystemParams) ([]OldTokensSystemRow, error) {
-	rows, err := db.Query(ctx, oldTokensSystem, arg.UserIds, arg.After, arg.Batch)
+	rows, err := db.Query(ctx, oldTokensSystem,
+		arg.UserIds,
+		arg.Everything,
+		arg.After,
+		arg.Batch,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -266,13 +279,14 @@ func (q *Queries) OldTokensSystem(ctx context.Context, db DBTX, arg OldTokensSys
 const oldVersionsSystem = `-- name: OldVersionsSystem :many
 SELECT x.credential_id, x.user_id, x.version, c.uid, c.service, x.encrypted_data AS sealed FROM credential_versions x
 JOIN vault_keys k ON k.user_id = x.user_id JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id
-WHERE x.user_id = ANY ($1::bigint[]) AND x.key_id IS DISTINCT FROM k.key_id
-    AND (x.credential_id, x.version) > ($2::bigint, $3::int)
-ORDER BY x.credential_id, x.version LIMIT $4::int
+WHERE x.user_id = ANY ($1::bigint[]) AND ($2::boolean OR x.key_id IS DISTINCT FROM k.key_id)
+    AND (x.credential_id, x.version) > ($3::bigint, $4::int)
+ORDER BY x.credential_id, x.version LIMIT $5::int
 `
 
 type OldVersionsSystemParams struct {
 	UserIds      []int64
+	Everything   bool
 	After        int64
 	AfterVersion int32
 	Batch        int32
@@ -290,6 +304,7 @@ type OldVersionsSystemRow struct {
 func (q *Queries) OldVersionsSystem(ctx context.Context, db DBTX, arg OldVersionsSystemParams) ([]OldVersionsSystemRow, error) {
 	rows, err := db.Query(ctx, oldVersionsSystem,
 		arg.UserIds,
+		arg.Everything,
 		arg.After,
 		arg.AfterVersion,
 		arg.Batch,
@@ -321,14 +336,15 @@ func (q *Queries) OldVersionsSystem(ctx context.Context, db DBTX, arg OldVersion
 
 const oldWebhooksSystem = `-- name: OldWebhooksSystem :many
 SELECT x.id, x.user_id, x.secret AS sealed FROM webhooks x JOIN vault_keys k ON k.user_id = x.user_id
-WHERE x.user_id = ANY ($1::bigint[]) AND x.key_id IS DISTINCT FROM k.key_id AND x.id > $2
-ORDER BY x.id LIMIT $3::int
+WHERE x.user_id = ANY ($1::bigint[]) AND ($2::boolean OR x.key_id IS DISTINCT FROM k.key_id) AND x.id > $3
+ORDER BY x.id LIMIT $4::int
 `
 
 type OldWebhooksSystemParams struct {
-	UserIds []int64
-	After   uuid.UUID
-	Batch   int32
+	UserIds    []int64
+	Everything bool
+	After      uuid.UUID
+	Batch      int32
 }
 
 type OldWebhooksSystemRow struct {
@@ -338,7 +354,12 @@ type OldWebhooksSystemRow struct {
 }
 
 func (q *Queries) OldWebhooksSystem(ctx context.Context, db DBTX, arg OldWebhooksSystemParams) ([]OldWebhooksSystemRow, error) {
-	rows, err := db.Query(ctx, oldWebhooksSystem, arg.UserIds, arg.After, arg.Batch)
+	rows, err := db.Query(ctx, oldWebhooksSystem,
+		arg.UserIds,
+		arg.Everything,
+		arg.After,
+		arg.Batch,
+	)
 	if err != nil {
 		return nil, err
 	}

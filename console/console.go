@@ -1,0 +1,162 @@
+// Package console serves the web console: a single page with its assets, built by `make build` from web/ into dist/ and
+// embedded. It holds no data and asks only the public API, so it needs no route of its own in the API.
+//
+// Without a build the package still compiles, and serves a page that says how to make one.
+package console
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/rand"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"mime"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// Path is where the console lives. The page's own routes are below it.
+const Path = "/console/"
+
+//go:embed all:dist
+var built embed.FS
+
+//go:embed unbuilt.html
+var unbuilt []byte
+
+// nonceMark stands in index.html where each answer puts its own nonce (for the two style elements that the component
+// library adds at run time).
+const nonceMark = "__CSP_NONCE__"
+
+// Console answers everything below Path.
+type Console struct {
+	index  []byte
+	assets map[string]asset
+}
+
+type asset struct {
+	plain, gzipped []byte
+	mime, etag     string
+}
+
+// New reads the build once, so that answers cost no compression.
+func New() (*Console, error) {
+	dist, err := fs.Sub(built, "dist")
+	if err != nil {
+		return nil, fmt.Errorf("read the console's build: %w", err)
+	}
+	return load(dist)
+}
+
+func load(dist fs.FS) (*Console, error) {
+	c := &Console{index: unbuilt, assets: map[string]asset{}}
+	index, err := fs.ReadFile(dist, "index.html")
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the console's build: %w", err)
+	}
+	c.index = index
+	err = fs.WalkDir(dist, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || name == "index.html" || strings.HasPrefix(path.Base(name), ".") {
+			return err
+		}
+		body, err := fs.ReadFile(dist, name)
+		if err != nil {
+			return err
+		}
+		c.assets[name], err = newAsset(name, body)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the console's build: %w", err)
+	}
+	return c, nil
+}
+
+func newAsset(name string, body []byte) (asset, error) {
+	sum := sha256.Sum256(body)
+	a := asset{plain: body, mime: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
+	if a.mime == "" {
+		a.mime = "application/octet-stream"
+	}
+	var small bytes.Buffer
+	w, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
+	if err != nil {
+		return asset{}, err
+	}
+	if _, err := w.Write(body); err != nil {
+		return asset{}, err
+	}
+	if err := w.Close(); err != nil {
+		return asset{}, err
+	}
+	if small.Len() < len(body) {
+		a.gzipped = small.Bytes()
+	}
+	return a, nil
+}
+
+// Pages is where the console is mounted: the server.
+type Pages interface {
+	Handle(pattern string, h http.Handler)
+}
+
+// Mount serves the console below Path.
+func (c *Console) Mount(p Pages) {
+	p.Handle("GET "+Path, c)
+	p.Handle("GET "+strings.TrimSuffix(Path, "/"), http.RedirectHandler(Path, http.StatusFound))
+}
+
+// Built says whether the console was built into this program.
+func (c *Console) Built() bool { return len(c.assets) > 0 }
+
+// ServeHTTP answers an asset, or the page for every other path: its router knows what the path means.
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	name := strings.TrimPrefix(r.URL.Path, Path)
+	if a, ok := c.assets[name]; ok {
+		a.serve(w, r, strings.HasPrefix(name, "assets/"))
+		return
+	}
+	if strings.HasPrefix(name, "assets/") { // of an older build
+		http.Error(w, "no such file in this version: reload the page", http.StatusNotFound)
+		return
+	}
+	nonce := rand.Text()
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+nonce+"'; img-src 'self' data:; font-src 'self'; "+
+		"connect-src 'self'; manifest-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'")
+	h.Set("X-Frame-Options", "DENY")
+	_, _ = io.Copy(w, bytes.NewReader(bytes.ReplaceAll(c.index, []byte(nonceMark), []byte(nonce))))
+}
+
+// serve sends the bytes; a file whose name holds a hash of its content never changes.
+func (a asset) serve(w http.ResponseWriter, r *http.Request, hashed bool) {
+	h := w.Header()
+	h.Set("Content-Type", a.mime)
+	h.Set("ETag", a.etag)
+	h.Set("Vary", "Accept-Encoding")
+	h.Set("Cache-Control", "no-cache")
+	if hashed {
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	}
+	if r.Header.Get("If-None-Match") == a.etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	body := a.plain
+	if a.gzipped != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		h.Set("Content-Encoding", "gzip")
+		body = a.gzipped
+	}
+	_, _ = w.Write(body)
+}

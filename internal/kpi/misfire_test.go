@@ -1,0 +1,117 @@
+package kpi
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"turkey/internal/caller"
+)
+
+// Servers that come back after five days, over a change of the clock in the schedule's zone, which is the source's too.
+func TestMissedDaysAreMadeUpForEachOrOnce(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, cron, misfire string
+		due, back           string // UTC
+		days, next          string
+	}{
+		{"once", "30 2 * * *", "once", "2026-03-27T01:30:00Z", "2026-03-31T08:00:00Z", "-", "2026-04-01 00:30"},
+		// 02:30 on the 29th is skipped: that day's run is due at 03:00.
+		{"forward", "30 2 * * *", "each", "2026-03-27T01:30:00Z", "2026-03-31T08:00:00Z", "2026-03-26 2026-03-27 2026-03-28 2026-03-29 -", "2026-04-01 00:30"},
+		{"back", "30 2 * * *", "each", "2026-10-23T00:30:00Z", "2026-10-27T08:00:00Z", "2026-10-22 2026-10-23 2026-10-24 2026-10-25 -", "2026-10-28 01:30"},
+		{"hourly: a run for each day, not each hour", "0 * * * *", "each", "2026-10-23T00:00:00Z", "2026-10-27T08:30:00Z", "2026-10-22 2026-10-23 2026-10-24 2026-10-25 -", "2026-10-27 09:00"},
+		{"in time", "30 2 * * *", "each", "2026-10-27T01:30:00Z", "2026-10-27T01:30:05Z", "-", "2026-10-28 01:30"},
+		{"on Mondays, two days late", "30 2 * * 1", "each", "2026-10-26T01:30:00Z", "2026-10-28T08:00:00Z", "2026-10-25 -", "2026-11-02 01:30"},
+	} {
+		a := newAgenda(t)
+		a.user("ga4")
+		a.exec(`UPDATE job_schedules SET cron_expression = $1, misfire = $2, next_run_at = $3::text::timestamptz`, c.cron, c.misfire, c.due)
+		back, err := time.Parse(time.RFC3339, c.back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.pass(back.Sub(a.now()))
+		replicas := []*Service{a.replica(), a.replica()}
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() {
+				if _, err := replicas[i%2].fire(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		a.want(c.name, a.one(`SELECT string_agg(coalesce(target_day::text, '-'), ' ' ORDER BY run_at) FROM kpi_runs`), c.days)
+		a.want(c.name+", next", a.next(), c.next)
+		a.want(c.name+", made by a schedule", a.one(`SELECT bool_and(scheduled) AND count(DISTINCT run_at) = count(*) FROM kpi_runs`), "true")
+		a.want(c.name+", audited", a.one(`SELECT count(*) = (SELECT count(*) FROM kpi_runs) FROM audit_logs WHERE action = 'workflow_run'`), "true")
+	}
+}
+
+func TestMissedDaysAreThoseOfTheSource(t *testing.T) {
+	t.Parallel()
+	a := newAgenda(t)
+	a.user("ga4")
+	a.exec(`UPDATE credentials SET source_timezone = 'America/Los_Angeles'`)
+	a.exec(`UPDATE job_schedules SET misfire = 'each'`) // due on 1 July at 02:00 in Berlin, which is the 30th of June there
+	a.pass(3*24*time.Hour + 3*time.Hour)
+	a.fireAll(a.replica())
+	a.want("days", a.one(`SELECT string_agg(coalesce(target_day::text, '-'), ' ' ORDER BY run_at) FROM kpi_runs`), "2026-06-29 2026-06-30 2026-07-01 -")
+}
+
+func TestMissedDaysAreBounded(t *testing.T) {
+	t.Parallel()
+	a := newAgenda(t)
+	a.user("ga4")
+	a.exec(`UPDATE job_schedules SET misfire = 'each', cron_expression = '* * * * *'`)
+	a.pass(400 * 24 * time.Hour)
+	began := time.Now()
+	a.fireAll(a.replica())
+	a.want("runs", a.runs(), "31")
+	a.want("the earliest", a.one(`SELECT min(target_day) = ($1::timestamptz AT TIME ZONE 'Europe/Berlin')::date - 31 FROM kpi_runs`, a.now()), "true")
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("took %s", took)
+	}
+}
+
+// A day that is on its way already is not collected twice, and the run of the present time is made all the same.
+func TestAMissedDayOnItsWayCountsOnce(t *testing.T) {
+	t.Parallel()
+	a := newAgenda(t)
+	a.user("ga4")
+	a.exec(`UPDATE job_schedules SET misfire = 'each'`)
+	a.exec(`INSERT INTO kpi_runs (id, user_id, service, target_day) SELECT gen_random_uuid(), user_no, 'ga4', '2026-07-01' FROM users`)
+	a.pass(2*24*time.Hour + 2*time.Hour)
+	a.fireAll(a.replica())
+	a.want("days", a.one(`SELECT string_agg(coalesce(target_day::text, '-'), ' ' ORDER BY target_day) FROM kpi_runs`), "2026-06-30 2026-07-01 -")
+}
+
+func TestTheMisfirePolicyIsSetAndKept(t *testing.T) {
+	t.Parallel()
+	a := newAgenda(t)
+	s, id := a.replica(), a.user()
+	ctx := caller.WithUser(t.Context(), caller.User{ID: id})
+	on := true
+	for _, c := range []struct {
+		given *string
+		want  string
+	}{{nil, "once"}, {new("each"), "each"}, {nil, "each"}, {new("once"), "once"}} {
+		in := &scheduleInput{Service: "ga4"}
+		in.Body.Cron, in.Body.Enabled, in.Body.Misfire = "0 2 * * *", &on, c.given
+		out, err := s.handleSetSchedule(ctx, in)
+		if err != nil || out.Body.Data.Misfire != c.want {
+			t.Errorf("%v, %v; want %s", out, err, c.want)
+		}
+	}
+	in := &scheduleInput{Service: "ga4"}
+	in.Body.Cron, in.Body.Enabled, in.Body.Misfire = "0 2 * * *", &on, new("never")
+	if _, err := s.handleSetSchedule(ctx, in); err == nil || err.Error() != "misfire must be once or each" {
+		t.Errorf("another word: %v", err)
+	}
+	list, err := s.handleSchedules(ctx, nil)
+	if err != nil || fmt.Sprint(list.Body.Data[0].Service, list.Body.Data[0].Misfire) != "ga4once" {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

@@ -1,0 +1,3 @@
+export * from './core.js'
+export { TurKeyClient as default } from './client.js'
+export * from './react.js'

@@ -1,0 +1,5 @@
+export { createTurkeyMiddleware, optionalAuth, requireAuth, turkeyAuth } from './express.js'
+export { extractNextToken, getTurkeyUser, type NextTurKeyConfig, type NextTurKeyUser, verifyNextJwt } from './next.js'
+export type {
+  CorsConfig, ExpressAuthRequest, LoggingConfig, NextAuthRequest, TurKeyAuthenticatedRequest, TurKeyMiddlewareConfig, TurKeyPayload, TurKeyUser,
+} from './types.js'
