@@ -20,7 +20,7 @@ import (
 	"turkey/internal/vault"
 )
 
-const benchSalt = "bench-salt-of-thirty-two-characters-and-more" //nolint:gosec // of a database that is thrown away
+const benchSalt = "bench-salt-of-thirty-two-characters-and-more"
 
 // world is what the sandbox holds for the users: a spreadsheet and a shop for each, and a Google account and an ad account
 // that all share. Google's contents differ by user in a field that it does not look at, so each user signs in for himself.

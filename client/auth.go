@@ -29,9 +29,11 @@ type Tokens struct {
 type Session struct {
 	User User // as of the sign-in
 
-	c  *Client
-	mu sync.Mutex
-	t  Tokens
+	c        *Client
+	mu       sync.Mutex
+	t        Tokens
+	until    time.Time  // the access token expires; zero: not known
+	renewing sync.Mutex // held by the one that renews for all
 }
 
 type credentials struct {
@@ -62,10 +64,13 @@ func (c *Client) signIn(ctx context.Context, path, email, password string) (*Ses
 	if err := c.Do(ctx, http.MethodPost, path, "", credentials{email, password, c.app}, &out); err != nil {
 		return nil, err
 	}
-	return &Session{User: out.Data.User, c: c, t: out.Data.Tokens}, nil
+	s := &Session{User: out.Data.User, c: c}
+	s.keep(out.Data.Tokens)
+	return s, nil
 }
 
-// Resume makes a session of tokens that were kept.
+// Resume makes a session of tokens that were kept. When the access token expires is not known then: it is renewed once it is
+// refused.
 func (c *Client) Resume(t Tokens) *Session { return &Session{c: c, t: t} }
 
 // Tokens returns the session's current tokens.
@@ -87,10 +92,14 @@ func (s *Session) Refresh(ctx context.Context) error {
 	if err := s.c.Do(ctx, http.MethodPost, "/v1/auth/refresh", "", in, &out); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.t = out.Data
-	s.mu.Unlock()
+	s.keep(out.Data)
 	return nil
+}
+
+func (s *Session) keep(t Tokens) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.t, s.until = t, time.Now().Add(time.Duration(t.ExpiresIn)*time.Second)
 }
 
 // Logout ends the session; its access token ends with it.

@@ -284,7 +284,7 @@ func joined(hashes [][hashSize]byte) []byte {
 	return b
 }
 
-// ErrNoSeal: nothing was sealed yet.
+// ErrNoSeal says that nothing was sealed yet.
 var ErrNoSeal = errors.New("nothing is sealed yet: the server seals the audit once a minute")
 
 // Checkpoint is the newest seal.

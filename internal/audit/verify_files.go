@@ -53,6 +53,7 @@ func (v *verification) inFiles(ctx context.Context, records []auditdb.AuditArchi
 		}
 		f := Finding{Kind: "archive", Log: r.Log, Month: r.Month.Format("2006-01")}
 		var held []entry
+		var failed error // of the database, and no fault of the file
 		sum, err := readFile(filepath.Join(v.scope.Dir, r.File), func(h fileHeader, row []byte) error {
 			e, err := entryOf(h.Log, row)
 			if err != nil {
@@ -61,12 +62,15 @@ func (v *verification) inFiles(ctx context.Context, records []auditdb.AuditArchi
 			if held = append(held, e); len(held) < fileBatch {
 				return nil
 			}
-			err = v.judgeFiled(ctx, r.File, held, byID)
+			failed = v.judgeFiled(ctx, r.File, held, byID)
 			held = held[:0]
-			return err
+			return failed
 		})
 		if err == nil {
-			err = v.judgeFiled(ctx, r.File, held, byID)
+			failed = v.judgeFiled(ctx, r.File, held, byID)
+		}
+		if failed != nil {
+			return nil, failed
 		}
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

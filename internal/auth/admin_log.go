@@ -109,11 +109,13 @@ func (s *Service) Revocations(ctx context.Context, app string, p Page) ([]Revoca
 		return nil, nil, err
 	}
 	rows, err := s.q.EventsSystem(ctx, s.cfg.DB.In(db.System()), authdb.EventsSystemParams{AppID: app, Before: before, Max: p.max()})
-	events, next := pageOf(rows, p, func(r authdb.RevocationEvent) Revocation {
-		return Revocation{ID: r.ID, AppID: r.AppID, Kind: r.Kind, Subject: r.Subject, Version: r.Version, NotBefore: wire.TimePtr(r.NotBefore),
-			ExpiresAt: wire.Time(r.ExpiresAt), CreatedAt: wire.Time(r.CreatedAt)}
-	}, func(r authdb.RevocationEvent) string { return strconv.FormatInt(r.ID, 10) })
+	events, next := pageOf(rows, p, shownRevocation, func(r authdb.RevocationEvent) string { return strconv.FormatInt(r.ID, 10) })
 	return events, next, err
+}
+
+func shownRevocation(r authdb.RevocationEvent) Revocation {
+	return Revocation{ID: r.ID, AppID: r.AppID, Kind: r.Kind, Subject: r.Subject, Version: r.Version, NotBefore: wire.TimePtr(r.NotBefore),
+		ExpiresAt: wire.Time(r.ExpiresAt), CreatedAt: wire.Time(r.CreatedAt)}
 }
 
 // before is where a list by number goes on; 0 is its start.

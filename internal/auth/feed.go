@@ -50,12 +50,14 @@ func (r *revocations) reset() {
 
 // event is a row of revocation_events as the trigger sends it.
 type event struct {
+	ID        int64        `json:"id"` // 0: noted here, before the notification came
 	AppID     string       `json:"app_id"`
 	Kind      string       `json:"kind"`
 	Subject   string       `json:"subject"`
 	Version   *int32       `json:"version"`
 	NotBefore *pgTimestamp `json:"not_before"`
 	ExpiresAt pgTimestamp  `json:"expires_at"`
+	CreatedAt pgTimestamp  `json:"created_at"`
 }
 
 // pgTimestamp is a timestamptz in the JSON of PostgreSQL: RFC 3339, whose offset may lack its minutes.
@@ -236,6 +238,7 @@ func (s *Service) snapshot(ctx context.Context) error {
 		}
 	}
 	s.revoked.replace(all)
+	s.followers.sendAway() // they may have missed some, too
 	s.apps.clear()
 	s.origins.clear()
 	return s.reloadKeys(ctx)
@@ -251,10 +254,12 @@ func (s *Service) notified(channel, payload string) {
 			return
 		}
 		s.revoked.apply(e)
+		s.followers.tell(e)
 	case channelApps:
 		s.apps.clear()
 		s.origins.clear()
 	case channelKeys:
 		s.keysChanged()
+		s.followers.tell(event{Kind: keysChange})
 	}
 }

@@ -71,6 +71,7 @@ func protected(op huma.Operation, middleware ...func(huma.Context, func(huma.Con
 func (s *Service) Mount(api huma.API) {
 	s.mountSessions(api)
 	s.mountTokens(api)
+	s.mountFeed(api)
 	s.mountMails(api)
 	s.mountUsers(api)
 	keys := operation(http.MethodGet, "/.well-known/jwks.json", "jwks", "Keys", "Public signing keys",

@@ -66,6 +66,7 @@ type Service struct {
 	apps       appCache
 	origins    origins
 	revoked    *revocations
+	followers  followers
 	identities *identities
 	then       middleware // after authentication; nil: nothing
 }

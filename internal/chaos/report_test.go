@@ -31,7 +31,7 @@ func (k *killer) report(began time.Time) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Killed workers\n\n`make chaos`, commit %s, %s, %d processors, %s/%s, %s, PostgreSQL %s, `-seed %d`.\n\n", *commit,
 		time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), version, *seed)
-	b.WriteString("A server without workers, one worker and the sandbox, as processes of their own; the worker gets SIGKILL at a step of a load, another one\n" +
+	b.WriteString("A server without workers and one worker, as processes of their own, and the sandbox. The worker gets SIGKILL at a step of a load, another one\n" +
 		"starts. Meanwhile sources correct days, and people type into columns between ours. Every " + fmt.Sprint(checkEvery) + " kills, when all runs have ended, each\n" +
 		"cell of each tab and each row of `kpi_rows` is compared with what the sources say.\n\n")
 	fmt.Fprintf(&b, "| what | |\n|---|---|\n| kills | %d |\n| runs asked for, and completed | %d |\n| of them interrupted at least once | %d |\n| most attempts of a run | %d |\n"+

@@ -90,7 +90,7 @@ func (p *program) root(name string) *cobra.Command {
 	root.PersistentFlags().BoolVar(&p.json, "json", false, "print JSON")
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(p.serveCommand(), p.workerCommand(), p.sandboxCommand(), p.dbCommand(), p.appCommand(), p.userCommand(), p.sessionCommand(), p.adminKeyCommand(), p.jobCommand(), p.devCommand(), p.tokenCommand(), p.keyCommand(), p.securityCommand(), p.analyticsCommand(), p.vaultCommand(), p.backupCommand(), p.auditCommand(), p.importCommand(), p.demoCommand(), p.doctorCommand(), p.openapiCommand())
+	root.AddCommand(p.serveCommand(), p.workerCommand(), p.sandboxCommand(), p.dbCommand(), p.appCommand(), p.userCommand(), p.sessionCommand(), p.adminKeyCommand(), p.jobCommand(), p.devCommand(), p.tokenCommand(), p.keyCommand(), p.securityCommand(), p.analyticsCommand(), p.vaultCommand(), p.backupCommand(), p.auditCommand(), p.importCommand(), p.demoCommand(), p.doctorCommand(), p.healthcheckCommand(), p.openapiCommand())
 	return root
 }
 

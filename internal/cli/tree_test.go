@@ -73,7 +73,7 @@ var further = map[string][]string{
 }
 
 // alone need no database, or are no command line that ends: others test them.
-var alone = map[string]bool{"serve": true, "worker": true, "sandbox": true, "demo": true, "openapi": true, "doctor": true, "db generate": true, "db studio": true,
+var alone = map[string]bool{"serve": true, "worker": true, "sandbox": true, "demo": true, "openapi": true, "doctor": true, "healthcheck": true, "db generate": true, "db studio": true,
 	"vault recovery test": true, "vault recovery keyring": true, "backup list": true, "backup prune": true, "backup verify": true, "backup restore": true}
 
 // TestEveryCommandWithoutADatabase: a flag that nobody knows is wrong use; a database that is not there is one clear line, and

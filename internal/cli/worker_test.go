@@ -1,12 +1,15 @@
 package cli_test
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"turkey/internal/db/dbtest"
 )
@@ -28,6 +31,19 @@ func split(t *testing.T, env []string) (s *server, beside func(...string) *serve
 	}
 }
 
+// counter asks for numbers, again and again, on one connection.
+func counter(t *testing.T, url string) func(sql string) int {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	must(t, err)
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return func(sql string) (n int) {
+		t.Helper()
+		must(t, conn.QueryRow(t.Context(), sql).Scan(&n))
+		return n
+	}
+}
+
 // TestAServerWithoutWorkersLeavesJobsToAWorker plays what needs jobs through a server that works none.
 func TestAServerWithoutWorkersLeavesJobsToAWorker(t *testing.T) {
 	t.Parallel()
@@ -40,15 +56,10 @@ func TestAServerWithoutWorkersLeavesJobsToAWorker(t *testing.T) {
 	_, ga4 := g.ready(u)
 	job, err := u.Sync(t.Context(), "ga4", "")
 	must(t, err)
+	count := counter(t, s.db)
 	eventually(t, "the server hands the run to the queue", func() bool {
-		var n int
-		must(t, query(t, s.db, `SELECT count(*) FROM river.river_job WHERE kind = 'kpi_run' AND state = 'available'`).Scan(&n))
-		return n == 1
+		return count(`SELECT count(*) FROM river.river_job WHERE kind = 'kpi_run' AND state = 'available'`) == 1
 	})
-	count := func(what string) (n int) {
-		must(t, query(t, s.db, what).Scan(&n))
-		return n
-	}
 	if n := count(`SELECT count(*) FROM river.river_job WHERE attempt > 0`) + count(`SELECT count(*) FROM mailbox`); n > 0 {
 		t.Errorf("somebody has worked %d jobs", n)
 	}
@@ -141,11 +152,8 @@ func TestAJobOfAProcessThatDiedBeforeItBeganComesBack(t *testing.T) {
 	g.ready(u)
 	job, err := u.Sync(t.Context(), "ga4", "")
 	must(t, err)
-	eventually(t, "the job is in the queue", func() bool {
-		var n int
-		must(t, query(t, s.db, `SELECT count(*) FROM river.river_job WHERE kind = 'kpi_run'`).Scan(&n))
-		return n == 1
-	})
+	count := counter(t, s.db)
+	eventually(t, "the job is in the queue", func() bool { return count(`SELECT count(*) FROM river.river_job WHERE kind = 'kpi_run'`) == 1 })
 	execute(t, s.db, `UPDATE river.river_job SET state = 'running', attempt = 1, attempted_at = now(), attempted_by = ARRAY['dead'] WHERE kind = 'kpi_run'`)
 	beside("RUN_SILENCE=1s")
 	if j, err := u.WaitJob(t.Context(), job); err != nil || j.Status != "completed" || len(g.days("Google")) != 3 {

@@ -29,7 +29,8 @@ type Config struct {
 	RetryDelay     time.Duration
 }
 
-// openTimeout bounds all attempts together: a start that cannot succeed says so quickly.
+// openTimeout bounds all attempts together: a start that cannot succeed says so quickly. Who asks for more attempts than fit
+// into it waits for them.
 const openTimeout = 4 * time.Second
 
 // DB is a pool of connections whose statements all run in a Scope.
@@ -222,10 +223,10 @@ func rootCause(err error) string {
 	}
 }
 
-// Retry runs try until it succeeds, fails for a reason that waiting will not mend, or the attempts or openTimeout are
+// Retry runs try until it succeeds, fails for a reason that waiting will not mend, or the attempts or their time are
 // used up.
 func Retry(ctx context.Context, cfg Config, try func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(openTimeout, time.Second+time.Duration(cfg.RetryAttempts)*cfg.RetryDelay))
 	defer cancel()
 	for attempt := 0; ; attempt++ {
 		err := try(ctx)

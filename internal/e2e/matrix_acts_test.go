@@ -152,6 +152,8 @@ var open = map[string]string{
 	"logoutAll":            "takes a token of whom it ends all of",
 	"revoke":               "takes the token that it ends, or the right to end it",
 	"introspect":           "takes the service key",
+	"listLiveRevocations":  "takes the service key",
+	"followRevocations":    "takes the service key",
 	"revocationCheck":      "takes the service key",
 	"requestPasswordReset": "answers alike for all addresses",
 	"resendVerification":   "answers alike for all addresses",

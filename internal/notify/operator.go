@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -191,14 +190,4 @@ func (o *Operator) send(ctx context.Context, to channel, row notifydb.IncidentSy
 	}
 	_, failed := post(ctx, o.client, to.url, body, nil, judgeChat)
 	return failed
-}
-
-// Channels names the ways to the operator, for the log at the start.
-func (o *Operator) Channels() []string {
-	var names []string
-	for name := range o.channels {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }

@@ -19,12 +19,12 @@ func words(event string, data map[string]any, plain func(string) string) string 
 		return plain(cut(line(v), most))
 	}
 	service, name, message := text("service", mostName), text("name", mostName), text("message", mostDetail)
-	credential := "the credential"
+	whose := "the credential"
 	if service != "" {
-		credential = "the " + service + " credential"
+		whose = "the " + service + " credential"
 	}
 	if name != "" {
-		credential += " “" + name + "”"
+		whose += " “" + name + "”"
 	}
 	figures := "figures"
 	if service != "" {
@@ -49,11 +49,11 @@ func words(event string, data map[string]any, plain func(string) string) string 
 		if at, err := time.Parse(time.RFC3339, raw); err == nil {
 			when = "on " + moment(at)
 		}
-		return say(credential+" expires "+when+".", "", "What to do: make a new one at the provider and replace the stored one with it. After that, figures that need it are not collected any more.")
+		return say(whose+" expires "+when+".", "", "What to do: make a new one at the provider and replace the stored one with it. After that, figures that need it are not collected any more.")
 	case CredentialBroken:
-		return say(credential+" no longer works.", message, "What to do: mend it at the provider or replace the stored one. Until then, figures that need it are not collected.")
+		return say(whose+" no longer works.", message, "What to do: mend it at the provider or replace the stored one. Until then, figures that need it are not collected.")
 	case CredentialRecovered:
-		return say(credential+" works again.", "", "Nothing to do.")
+		return say(whose+" works again.", "", "Nothing to do.")
 	case RunFailed:
 		return say(figures+" were not collected, and no further attempt is made.", message, "What to do: mend the reason, then start the run again.")
 	case RunRecovered:

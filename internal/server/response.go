@@ -9,6 +9,7 @@ type response struct {
 	status    int
 	bytes     int64
 	committed bool
+	pattern   string // of the route, where somebody looks on
 }
 
 // recorded is w, or w behind a recorder when it is not one yet.

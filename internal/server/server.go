@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -29,6 +30,11 @@ type Config struct {
 	Redis          func() bool                     // is Redis connected; nil = not configured
 	Clerk          func() string                   // "ok", "stale" or "off"; nil = "off"
 	Front          string                          // where "/" leads; "" = a page of the server's own
+
+	// Observed hears of each answer, by the pattern of its route ("": none). took is negative of a stream, status 0 of an
+	// answer that was cut. Begin hears of each request and gives it a context. nil = nobody looks on.
+	Observed func(method, pattern string, status int, took time.Duration)
+	Begin    func(r *http.Request) (ctx context.Context, end func(pattern string, status int))
 }
 
 // Server is the HTTP side of the program. Mount everything before the first request.
@@ -43,6 +49,7 @@ type Server struct {
 	drain    func()
 	openapi  func() ([]byte, error)
 	docs     func() ([]byte, error)
+	inFlight atomic.Int64
 }
 
 // New makes a server with its own routes (health, docs, front page) and no domain.
@@ -100,11 +107,11 @@ func (s *Server) Use(layer func(http.Handler) http.Handler) { s.layers = append(
 
 // Handler is the whole server: every route behind every middleware.
 func (s *Server) Handler() http.Handler {
-	h := s.bodies(s.mux)
+	h := s.bodies(s.routed())
 	for i := len(s.layers) - 1; i >= 0; i-- {
 		h = s.layers[i](h)
 	}
-	return s.identify(s.accessLog(s.recoverPanic(securityHeaders(s.cors(s.cleanPath(s.deadline(h)))))))
+	return s.identify(s.observe(s.accessLog(s.recoverPanic(securityHeaders(s.cors(s.cleanPath(s.deadline(h))))))))
 }
 
 // Serve answers requests on ln until ctx is done, then stops accepting, tells streams to end, lets requests in flight

@@ -15,7 +15,7 @@ export const dayFromNow = (n) => new Date(Date.now() + n * 86_400_000).toISOStri
 
 /** Acts as a user at the API and as a person at the providers. */
 export async function connect(server, { app, email, password } = demo) {
-  const { accessToken } = await ask(`${server.url}/v1/auth/login`, 'POST', { email, password, appId: app })
+  const { data: { accessToken } } = await ask(`${server.url}/v1/auth/login`, 'POST', { email, password, appId: app })
   const api = (method, path, body) => ask(server.url + path, method, body, accessToken)
   const provider = (method, path, body = {}) => ask(`${server.sandbox}/_sandbox${path}`, method, body)
   return { api, provider }

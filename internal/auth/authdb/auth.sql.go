@@ -706,6 +706,45 @@ func (q *Queries) ExportSessions(ctx context.Context, db DBTX, appID string, use
 	return items, nil
 }
 
+const feedSystem = `-- name: FeedSystem :many
+SELECT r.id, r.app_id, r.kind, r.subject, r.version, r.not_before, r.expires_at, r.created_at FROM revocation_events r
+WHERE r.expires_at > now() AND ($1::text = '' OR r.app_id = $1::text)
+    AND (r.id > $2::bigint
+        OR r.created_at > coalesce((SELECT s.created_at - interval '1 minute' FROM revocation_events s WHERE s.id = $2::bigint), '-infinity'))
+ORDER BY r.id
+`
+
+// What is to be known besides the keys to judge a token; since an event, again with the minute before it: transactions that
+// began earlier may have ended later. Of an event that is gone, all.
+func (q *Queries) FeedSystem(ctx context.Context, db DBTX, appID string, since int64) ([]RevocationEvent, error) {
+	rows, err := db.Query(ctx, feedSystem, appID, since)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []RevocationEvent
+	for rows.Next() {
+		var i RevocationEvent
+		if err := rows.Scan(
+			&i.ID,
+			&i.AppID,
+			&i.Kind,
+			&i.Subject,
+			&i.Version,
+			&i.NotBefore,
+			&i.ExpiresAt,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const findUsersSystem = `-- name: FindUsersSystem :many
 SELECT id, app_id, email, role, status, email_verified, token_version, created_at, updated_at FROM users
 WHERE ($1::text = '' OR app_id = $1::text)

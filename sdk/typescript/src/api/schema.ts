@@ -612,6 +612,11 @@ export interface ExportedSession {
   userAgent: string | null
 }
 
+export interface FeedBody {
+  /** In the order in which they were made */
+  data: Array<Revocation>
+}
+
 export interface FigureRow {
   /** First day of the period */
   day: string
