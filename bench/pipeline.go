@@ -30,7 +30,8 @@ type pipelineLoad struct {
 
 // night is one round of the scenario: all schedules come due at one moment, and their runs end.
 type night struct {
-	runs, failed     int
+	runs, ended      int           // of which so many ended in time
+	failed           int           // or did not end
 	enqueued, done   time.Duration // since the moment
 	server, database time.Duration // processor time, of which of the sandbox
 	sandbox          time.Duration
@@ -120,10 +121,10 @@ func (b *bench) nights(ctx context.Context, load pipelineLoad, ours, providers *
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		per := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1000/float64(n.runs)) }
-		each := func(v int64) string { return fmt.Sprintf("%.2f", float64(v)/float64(n.runs)) }
+		per := func(d time.Duration) string { return fmt.Sprintf("%.2f", d.Seconds()*1000/float64(max(n.ended, 1))) }
+		each := func(v int64) string { return fmt.Sprintf("%.2f", float64(v)/float64(max(n.ended, 1))) }
 		b.printf("| %s | %d | %.1f | %.0f | %s + %s + %s | %.0f | %s | %s, %s | %s, %s | %d %s | %s, %s |", name, n.runs, n.enqueued.Seconds(),
-			float64(n.runs)/n.done.Seconds(), per(n.server), per(n.database), per(n.sandbox), mib(n.heaviest), each(n.transactions),
+			float64(n.ended)/n.done.Seconds(), per(n.server), per(n.database), per(n.sandbox), mib(n.heaviest), each(n.transactions),
 			each(n.asked.Calls), each(n.asked.SignIns), each(n.asked.Reads), each(n.asked.Writes), n.failed, n.reasons, ms(p99(n.me)), ms(p99(n.list)))
 		fmt.Printf("(at most %d calls at once)\n", n.asked.MostAtOne)
 	}
@@ -168,7 +169,7 @@ func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, 
 			n.enqueued = time.Since(began)
 		}
 		n.heaviest = max(n.heaviest, rss(ours.cmd.Process.Pid))
-		n.done, n.failed = time.Since(began), failed
+		n.done, n.ended, n.failed = time.Since(began), ended, failed
 		if ended >= n.runs || n.done > load.timeout {
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,6 +24,7 @@ type revocations struct {
 	users    map[uuid.UUID]userEnd
 	apps     map[string]time.Time // app → tokens issued before are void
 	seen     time.Time            // the feed was known to be current
+	events   atomic.Int64         // that came by notification
 }
 
 type userEnd struct {
@@ -254,6 +256,7 @@ func (s *Service) notified(channel, payload string) {
 			return
 		}
 		s.revoked.apply(e)
+		s.revoked.events.Add(1)
 		s.followers.tell(e)
 	case channelApps:
 		s.apps.clear()

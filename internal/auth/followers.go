@@ -81,9 +81,9 @@ func (f *followers) sendAway() {
 	f.open = nil
 }
 
-// Feed is all that is to be known, besides the keys, to judge tokens of an app ("" = of all); since the event with that id,
+// LiveRevocations is all that is to be known, besides the keys, to judge tokens of an app ("" = of all); since the event with that id,
 // where it is given. What was told before may come again.
-func (s *Service) Feed(ctx context.Context, app string, since int64) ([]Revocation, error) {
+func (s *Service) LiveRevocations(ctx context.Context, app string, since int64) ([]Revocation, error) {
 	rows, err := s.q.FeedSystem(ctx, s.cfg.DB.In(db.System()), app, since)
 	if err != nil {
 		return nil, err

@@ -72,6 +72,7 @@ func (s *Service) Mount(api huma.API) {
 	s.mountSessions(api)
 	s.mountTokens(api)
 	s.mountFeed(api)
+	s.mountEntrance(api)
 	s.mountMails(api)
 	s.mountUsers(api)
 	keys := operation(http.MethodGet, "/.well-known/jwks.json", "jwks", "Keys", "Public signing keys",

@@ -20,6 +20,7 @@ import (
 func (s *Service) MountAdmin(api huma.API) {
 	m := adminRoutes{api: api, admit: s.admitAdmin(api)}
 	s.mountAdminApps(m)
+	s.mountBrand(m)
 	s.mountAdminUsers(m)
 	s.mountAdminSystem(m)
 	s.mountAdminJobs(m)

@@ -56,7 +56,7 @@ func (s *Service) handleFeed(ctx context.Context, in *feedInput) (*feedOutput, e
 	if err := s.mayIntrospect(in.ServiceKey); err != nil {
 		return nil, err
 	}
-	all, err := s.Feed(ctx, in.App, 0)
+	all, err := s.LiveRevocations(ctx, in.App, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +98,7 @@ func (s *Service) handleFollow(ctx context.Context, in *followInput) (*huma.Stre
 	if err != nil {
 		return nil, err
 	}
-	known, err := s.Feed(ctx, in.App, since) // after joining: what happens in between comes twice rather than never
+	known, err := s.LiveRevocations(ctx, in.App, since) // after joining: what happens in between comes twice rather than never
 	if err != nil {
 		s.followers.remove(one)
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/argon2"
@@ -30,8 +31,11 @@ const (
 type hasher struct {
 	slots chan struct{}
 	queue chan struct{}
-	dummy phc         // stands in where there is no hash
-	quiet *time.Timer // fires when no hash has run for a while
+	dummy phc // stands in where there is no hash
+
+	refused atomic.Int64                     // found the queue full
+	hashed  func(waited, took time.Duration) // hears of each hash; nil: nobody
+	quiet   *time.Timer                      // fires when no hash has run for a while
 }
 
 const (
@@ -87,16 +91,22 @@ func (h *hasher) run(ctx context.Context, work func()) error {
 	select {
 	case h.queue <- struct{}{}:
 	default:
+		h.refused.Add(1)
 		return errHashingBusy
 	}
 	defer func() { <-h.queue }()
+	asked := time.Now()
 	select {
 	case h.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	defer func() { <-h.slots }()
+	begun := time.Now()
 	work()
+	if h.hashed != nil {
+		h.hashed(begun.Sub(asked), time.Since(begun))
+	}
 	h.quiet.Reset(quietAfter)
 	return nil
 }

@@ -23,7 +23,8 @@ import (
 )
 
 // newAuth is the auth half of a running server: with mail, jobs and lockout.
-func newAuth(ctx context.Context, cfg *config.Config, database *db.DB, log *slog.Logger, jobs *queue.Queue, limits *limit.Limits, sender mail.Sender) (*auth.Service, error) {
+func newAuth(ctx context.Context, cfg *config.Config, database *db.DB, log *slog.Logger, jobs *queue.Queue, limits *limit.Limits, sender mail.Sender,
+	hashed func(waited, took time.Duration)) (*auth.Service, error) {
 	templates, err := mail.LoadTemplates(cfg.MailTemplates)
 	if err != nil {
 		return nil, fmt.Errorf("EMAIL_TEMPLATES: %w", err)
@@ -32,6 +33,7 @@ func newAuth(ctx context.Context, cfg *config.Config, database *db.DB, log *slog
 	ac.Queue, ac.Mail, ac.Templates, ac.Lockout = jobs, sender, templates, lockout{limits.Lockout()}
 	ac.Purgers = purgers(database, limits)
 	ac.Origins = cfg.AllowedOrigins()
+	ac.Hashed = hashed
 	if ac.Foreign, err = newIssuers(cfg, log); err != nil {
 		return nil, err
 	}
@@ -93,7 +95,7 @@ func (l lockout) Begin(ctx context.Context, app, email, ip, device string) (auth
 }
 
 // newLimits is the rate limits by the configuration.
-func newLimits(ctx context.Context, cfg *config.Config, database *db.DB, log *slog.Logger, users func() *auth.Service) (*limit.Limits, error) {
+func newLimits(ctx context.Context, cfg *config.Config, database *db.DB, log *slog.Logger, refused func(string), users func() *auth.Service) (*limit.Limits, error) {
 	key, err := seal.Key([]byte(cfg.JWTSecret), "limits")
 	if err != nil {
 		return nil, err
@@ -108,6 +110,6 @@ func newLimits(ctx context.Context, cfg *config.Config, database *db.DB, log *sl
 	return limit.New(ctx, limit.Config{DB: database, RedisURL: string(cfg.RedisURL), Key: key, Log: log, Production: cfg.Production(),
 		General: rule(cfg.GeneralWindow, cfg.GeneralMax), Login: rule(cfg.LoginWindow, cfg.LoginMax), Mail: rule(cfg.MailWindow, cfg.MailMax),
 		Refresh: rule(cfg.RefreshWindow, cfg.RefreshMax), Register: rule(cfg.RegisterWindow, cfg.RegisterMax), Admin: rule(cfg.AdminWindow, cfg.AdminMax),
-		API: rule(cfg.APIWindow, cfg.APIMax), APIEnabled: enabled, RefreshInProcess: true,
+		API: rule(cfg.APIWindow, cfg.APIMax), APIEnabled: enabled, RefreshInProcess: true, Refused: refused,
 		ServiceKey: func(r *http.Request) bool { return users().HasServiceKey(r) }, APIUser: func(r *http.Request) string { return users().TokenUser(r) }})
 }

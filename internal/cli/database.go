@@ -23,7 +23,8 @@ import (
 // database is where PostgreSQL is: the configured one, or a private one that runs as our child.
 type database struct {
 	url, adminURL string
-	private       *pgdev.Server // nil when configured
+	private       *pgdev.Server   // nil when configured
+	tracer        pgx.QueryTracer // hears of every statement; nil: nobody
 }
 
 // databaseName is the database inside the private PostgreSQL.
@@ -87,7 +88,7 @@ func (d *database) stop() {
 
 func (d *database) config(cfg *config.Config) db.Config {
 	return db.Config{URL: d.url, MinConns: cfg.PoolMin, MaxConns: cfg.PoolMax, IdleTimeout: time.Duration(cfg.IdleTimeout),
-		ConnectTimeout: time.Duration(cfg.ConnectTimeout), RetryAttempts: cfg.RetryAttempts, RetryDelay: time.Duration(cfg.RetryDelay)}
+		ConnectTimeout: time.Duration(cfg.ConnectTimeout), RetryAttempts: cfg.RetryAttempts, RetryDelay: time.Duration(cfg.RetryDelay), Tracer: d.tracer}
 }
 
 // migrations is how the schema is brought up to date; the server's own login gets what it needs.

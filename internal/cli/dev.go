@@ -96,7 +96,7 @@ func (p *program) dbCleanup() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var limits *limit.Limits
 			return p.withMoreAuth(cmd, func(ctx context.Context, cfg *config.Config, ac *auth.Config) (err error) {
-				if limits, err = newLimits(ctx, cfg, ac.DB, ac.Log, nil); err == nil {
+				if limits, err = newLimits(ctx, cfg, ac.DB, ac.Log, nil, nil); err == nil {
 					ac.Purgers = purgers(ac.DB, limits)
 				}
 				return err

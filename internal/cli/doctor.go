@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -19,17 +20,23 @@ import (
 	"turkey/internal/db"
 	"turkey/internal/db/pgdev"
 	"turkey/internal/doctor"
+	"turkey/internal/limit"
 	"turkey/internal/oidc"
 	"turkey/internal/vault"
 )
 
 func (p *program) doctorCommand() *cobra.Command {
-	return &cobra.Command{Use: "doctor", Short: "Look the server over: what is wrong, where, and how to mend it", Args: noArgs,
-		Long: "Checks the configuration, the database, keys, providers and what the server does for its users. It changes nothing, and needs\n" +
-			"no running server. Exit code 1 if a check fails, 0 if all is well or there are only warnings.",
-		Example: "  gravy doctor\n  gravy doctor --json",
+	var e examination
+	c := &cobra.Command{Use: "doctor", Short: "Look the server over: what is wrong, where, and how to mend it", Args: noArgs,
+		Long: "Checks the configuration, the database, keys, backups, disks, providers and what the server does for its users. It changes\n" +
+			"nothing, and needs no running server. With --production it goes through the guides' production checklists: what they demand\n" +
+			"and is not so fails, and PUBLIC_URL has to answer. Exit code 1 if a check fails, 0 if all is well or there are only warnings.",
+		Example: "  gravy doctor\n  gravy doctor --json\n  gravy doctor --production --mail-to ops@example.com",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			report := examine(cmd.Context())
+			if a, err := mail.ParseAddress(e.mailTo); e.mailTo != "" && (err != nil || a.Address != e.mailTo) {
+				return usageError{errors.New("--mail-to: expected a plain address of the form name@example.com")}
+			}
+			report := e.examine(cmd.Context())
 			if err := p.showReport(report); err != nil {
 				return err
 			}
@@ -38,6 +45,15 @@ func (p *program) doctorCommand() *cobra.Command {
 			}
 			return nil
 		}}
+	c.Flags().BoolVar(&e.production, "production", false, "judge by the guides' production checklists")
+	c.Flags().StringVar(&e.mailTo, "mail-to", "", "send a mail to this address through the configured service")
+	return c
+}
+
+// examination is what was asked for.
+type examination struct {
+	production bool
+	mailTo     string
 }
 
 func (p *program) showReport(r doctor.Report) error {
@@ -61,8 +77,11 @@ func (p *program) showReport(r doctor.Report) error {
 }
 
 // examine looks at this machine's configuration and at what it leads to, as far as there is anything.
-func examine(ctx context.Context) doctor.Report {
-	look := func(c doctor.Config) doctor.Report { return doctor.New(c).Examine(ctx) }
+func (e examination) examine(ctx context.Context) doctor.Report {
+	look := func(c doctor.Config) doctor.Report {
+		c.Production = e.production
+		return doctor.New(c).Examine(ctx)
+	}
 	cfg, err := config.Load(".")
 	if err != nil {
 		return look(doctor.Config{Now: time.Now, Problem: err, APIs: apis(&config.Config{})})
@@ -77,8 +96,14 @@ func examine(ctx context.Context) doctor.Report {
 	}
 	c := doctorConfig(cfg, postgres, database, issuers.States)
 	c.NoDB = err
+	if e.mailTo != "" {
+		c.SendMail = sendTest(cfg, database, e.mailTo)
+	}
+	if e.production {
+		c.Reach = reach(cfg)
+	}
 	if err := errors.Join(secretsErr, issuersErr); err != nil {
-		c.Settings, c.Issuers, c.Problem = nil, nil, err
+		c.Settings, c.Issuers, c.Problem, c.Reach = nil, nil, err, nil
 	}
 	return look(c)
 }
@@ -126,7 +151,10 @@ func readSecrets(cfg *config.Config, log *slog.Logger) error {
 // doctorConfig is what the doctor asks the parts of the server. issuers is how it stands with the keys of others.
 func doctorConfig(cfg *config.Config, postgres *database, database *db.DB, issuers func(context.Context) []oidc.State) doctor.Config {
 	log := slog.New(slog.DiscardHandler)
-	c := doctor.Config{Now: time.Now, Settings: cfg, DB: database, APIs: apis(cfg)}
+	c := doctor.Config{Now: time.Now, Settings: cfg, DB: database, APIs: apis(cfg), Backups: backupState(cfg), Places: diskPlaces(cfg)}
+	if cfg.RedisURL != "" {
+		c.Redis = func(ctx context.Context) error { return limit.Ping(ctx, string(cfg.RedisURL)) }
+	}
 	c.Mail = func() (string, error) {
 		sender, err := newSender(cfg, database, log)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -87,22 +88,33 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		return err
 	}
 	defer listener.Close() // Serve has closed it already
+	metrics, err := listenMetrics(cfg)
+	if err != nil {
+		return err
+	}
+	watching, err := newWatching(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer watching.stop(cfg, log)
 
 	postgres, err := startDatabase(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer postgres.stop()
-	h, err := assemble(ctx, cfg, postgres, log, startConnectors)
+	h, err := assemble(ctx, cfg, postgres, log, watching, startConnectors)
 	if err != nil {
 		return err
 	}
 	defer h.close()
 
 	users := h.users
-	srv := server.New(server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), AllowOrigin: users.AllowsOrigin, TrustProxy: proxies,
+	sc := server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), AllowOrigin: users.AllowsOrigin, TrustProxy: proxies,
 		Ping: h.db.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: h.limits.Redis(), Clerk: users.ClerkState,
-		Front: console.Path})
+		Front: console.Path}
+	watching.requests(&sc)
+	srv := server.New(sc)
 	srv.Use(h.limits.Layer(auth.PageErrors(srv.WriteError)))
 	repeats, err := idempotency.New(idempotency.Config{DB: h.db, Log: log, Secret: []byte(cfg.JWTSecret), PreviousSecret: []byte(cfg.PreviousSecret)})
 	if err != nil {
@@ -140,6 +152,8 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		}
 		defer stop()
 	}
+	hidden := h.expose(metrics, srv)
+	defer hidden()
 	h.limits.Start()
 	defer within(cfg, log, "the last counts of the rate limits were not stored", h.limits.Stop)
 	followed := follow(ctx, users, postgres, cfg)
@@ -178,7 +192,9 @@ type house struct {
 	jobs   *queue.Queue
 	limits *limit.Limits
 	users  *auth.Service
-	keeper *audit.Keeper
+	// watching is who looks on: metrics, traces.
+	watching watching
+	keeper   *audit.Keeper
 	// operator hears what is wrong with the server: give its Tell and Over to whoever notices.
 	operator *notify.Operator
 	// Without keys of the vault these can refuse requests, and nothing else.
@@ -191,31 +207,33 @@ type house struct {
 }
 
 // providers says where the providers are, and how what was started for that ends.
-type providers func(*config.Config, *slog.Logger) (*connector.Set, func(), error)
+type providers func(*config.Config, *slog.Logger, func(http.RoundTripper) http.RoundTripper) (*connector.Set, func(), error)
 
 // assemble is the wiring of the halves, in the order in which they need each other. Nothing works before work.
-func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *slog.Logger, where providers) (_ *house, err error) {
-	h := &house{cfg: cfg, log: log, credentials: &vault.Service{}, notices: &notify.Service{}, pipeline: &kpi.Service{}}
+func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *slog.Logger, w watching, where providers) (_ *house, err error) {
+	h := &house{cfg: cfg, log: log, watching: w, credentials: &vault.Service{}, notices: &notify.Service{}, pipeline: &kpi.Service{}}
 	defer func() {
 		if err != nil {
 			h.close()
 		}
 	}()
+	postgres.tracer = w.traces.Statements()
 	if h.db, err = postgres.open(ctx, cfg, log); err != nil {
 		return nil, err
 	}
 	h.leave = append(h.leave, h.db.Close)
 	log.Info("Database connection established")
 	log.Info("Database schema initialized")
-	connectors, stop, err := where(cfg, log)
+	connectors, stop, err := where(cfg, log, w.calls())
 	if err != nil {
 		return nil, err
 	}
 	h.leave = append(h.leave, stop)
 
 	h.jobs = queue.New(h.db, log, max(cfg.Workers, 1)) // where there are none it is never started
+	w.jobs(h.jobs)
 	// The limits know the callers, who count guesses with them.
-	h.limits, err = newLimits(ctx, cfg, h.db, log, func() *auth.Service { return h.users })
+	h.limits, err = newLimits(ctx, cfg, h.db, log, w.metrics.Refused, func() *auth.Service { return h.users })
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +241,8 @@ func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *
 	if err != nil {
 		return nil, err
 	}
-	if h.users, err = newAuth(ctx, cfg, h.db, log, h.jobs, h.limits, sender); err != nil {
+	sender = w.mails(sender)
+	if h.users, err = newAuth(ctx, cfg, h.db, log, h.jobs, h.limits, sender, w.metrics.Hashed); err != nil {
 		return nil, err
 	}
 	if h.keeper, err = newKeeper(ctx, cfg, h.db, h.users, log); err != nil {
@@ -257,7 +276,7 @@ func (h *house) assembleVault(ctx context.Context, connectors *connector.Set) er
 		return fmt.Errorf("CRON_SCHEDULE: %w", err)
 	}
 	h.notices = notify.New(notify.Config{DB: h.db, Log: h.log, Now: time.Now, Queue: h.jobs, Mail: h.users, Production: cfg.Production(),
-		AllowPrivate: cfg.WebhooksAnywhere()})
+		AllowPrivate: cfg.WebhooksAnywhere(), Attempted: h.watching.metrics.Delivery})
 	h.credentials, err = vault.New(ctx, vault.Config{DB: h.db, Log: h.log, Keyring: ring, Connectors: connectors, Queue: h.jobs, Notifier: h.notices})
 	if err != nil {
 		return err
@@ -265,7 +284,7 @@ func (h *house) assembleVault(ctx context.Context, connectors *connector.Set) er
 	h.notices.SealWith(h.credentials)
 	h.pipeline = kpi.New(kpi.Config{DB: h.db, Log: h.log, Now: time.Now, Credentials: h.credentials, Connectors: connectors,
 		Zone: cfg.Zone, MaxAttempts: cfg.MaxAttempts, Queue: h.jobs, Windows: cfg.Windows(), Notifier: h.notices, Silence: time.Duration(cfg.RunSilence), AtOnce: cfg.RunWorkers,
-		Schedules: kpi.Schedules{On: cfg.Scheduler, Cron: cfg.Cron}, OperatorApp: cfg.JWTAudience})
+		Schedules: kpi.Schedules{On: cfg.Scheduler, Cron: cfg.Cron}, OperatorApp: cfg.JWTAudience, Watches: h.watching.runs()})
 	h.users.AddExporter("notifications", h.notices.Export)
 	h.users.AddExporter("credentials", h.credentials.Export)
 	h.users.AddExporter("pipeline", h.pipeline.Export)

@@ -53,11 +53,20 @@ func work(ctx context.Context, cfg *config.Config, p *program) error {
 		}
 		defer health.Close() // Serve has closed it already
 	}
+	metrics, err := listenMetrics(cfg)
+	if err != nil {
+		return err
+	}
+	watching, err := newWatching(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer watching.stop(cfg, log)
 	postgres, err := startDatabase(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
-	h, err := assemble(ctx, cfg, postgres, log, joinConnectors)
+	h, err := assemble(ctx, cfg, postgres, log, watching, joinConnectors)
 	if err != nil {
 		return err
 	}
@@ -67,6 +76,8 @@ func work(ctx context.Context, cfg *config.Config, p *program) error {
 		return err
 	}
 	defer stop()
+	hidden := h.expose(metrics, nil)
+	defer hidden()
 	followed := follow(ctx, h.users, postgres, cfg)
 	defer followed()
 	if health == nil {

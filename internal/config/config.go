@@ -137,6 +137,15 @@ type Config struct {
 	LogFormat     string       `env:"LOG_FORMAT"` // json, pretty
 	LogConsole    bool         `env:"LOG_CONSOLE" envDefault:"true"`
 	LogFile       string       `env:"LOG_FILE"`
+	MetricsAddr   string       `env:"METRICS_ADDR"`                       // metrics and profiles, for nobody outside; empty: nowhere
+	OTLPEndpoint  Secret       `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`        // /v1/traces is appended; may hold a password
+	OTLPTraces    Secret       `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"` // whole
+	OTLPHeaders   Secret       `env:"OTEL_EXPORTER_OTLP_HEADERS"`         // of the collector's own authentication
+	OTelService   string       `env:"OTEL_SERVICE_NAME" envDefault:"turkey"`
+	OTelResource  string       `env:"OTEL_RESOURCE_ATTRIBUTES"`
+	OTelSampler   string       `env:"OTEL_TRACES_SAMPLER"`
+	OTelRatio     string       `env:"OTEL_TRACES_SAMPLER_ARG"`
+	OTelDisabled  bool         `env:"OTEL_SDK_DISABLED"`
 	Zone          string       `env:"TZ" envDefault:"Asia/Kolkata"`         // default zone of users' schedules, never the process's
 	Cron          string       `env:"CRON_SCHEDULE" envDefault:"0 2 * * *"` // of schedules that their users have not set
 	Scheduler     bool         `env:"ENABLE_SCHEDULER" envDefault:"true"`   // this process looks for what is due
@@ -478,6 +487,7 @@ func (c *Config) check() (problems []string) {
 	problems = append(problems, c.checkIssuers()...)
 	problems = append(problems, c.checkProviders()...)
 	problems = append(problems, c.checkOperator()...)
+	problems = append(problems, c.checkObservability()...)
 	if c.Production() {
 		problems = append(problems, c.checkProduction()...)
 	}

@@ -47,8 +47,12 @@ type answer struct {
 	body       []byte
 }
 
-func newClient(allowPrivate bool, now func() time.Time) *client {
-	return &client{now: now, http: outbound.Client(allowPrivate)}
+func newClient(allowPrivate bool, cfg Config) *client {
+	c := &client{now: cfg.Now, http: outbound.Client(allowPrivate)}
+	if cfg.Watch != nil {
+		c.http.Transport = cfg.Watch(c.http.Transport)
+	}
+	return c
 }
 
 // do makes the call and returns any answer that looks like the provider's: JSON, or a status that needs no body. Everything

@@ -3,6 +3,7 @@ package connector
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -46,6 +47,8 @@ type Config struct {
 	AllowPrivate bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
+	// Watch puts somebody who looks on between the calls and the network; nil is nobody.
+	Watch func(http.RoundTripper) http.RoundTripper
 }
 
 // Service is one provider as the vault sees it.
@@ -175,6 +178,16 @@ func base(override, standard string) string {
 		return standard
 	}
 	return strings.TrimRight(override, "/")
+}
+
+// SourceNames lists what runs collect from, also those that are switched off.
+func SourceNames() (all []string) {
+	for _, r := range registry {
+		if r.Service != GoogleSheets {
+			all = append(all, r.Service)
+		}
+	}
+	return all
 }
 
 // Names lists the services, sorted.

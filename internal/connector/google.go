@@ -108,7 +108,7 @@ type target struct {
 
 func newGoogle(cfg Config) *google {
 	return &google{
-		client:    newClient(cfg.AllowPrivate, cfg.Now),
+		client:    newClient(cfg.AllowPrivate, cfg),
 		now:       cfg.Now,
 		oauthBase: base(cfg.GoogleOAuthBase, "https://oauth2.googleapis.com"),
 		tokens:    newTokenCache(cfg.Now),

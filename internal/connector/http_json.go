@@ -34,7 +34,7 @@ type httpJSON struct {
 func newHTTPJSON(cfg Config) *httpJSON {
 	return &httpJSON{
 		Outline: &httpJSONOutline,
-		client:  newClient(cfg.AllowPrivate && cfg.HTTPJSONBase != "", cfg.Now),
+		client:  newClient(cfg.AllowPrivate && cfg.HTTPJSONBase != "", cfg),
 		base:    strings.TrimRight(cfg.HTTPJSONBase, "/"),
 		now:     cfg.Now,
 	}

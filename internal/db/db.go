@@ -27,6 +27,7 @@ type Config struct {
 	ConnectTimeout time.Duration // for one attempt
 	RetryAttempts  int           // further attempts at start while the server refuses or is starting up
 	RetryDelay     time.Duration
+	Tracer         pgx.QueryTracer // hears of every statement; nil: nobody
 }
 
 // openTimeout bounds all attempts together: a start that cannot succeed says so quickly. Who asks for more attempts than fit
@@ -59,6 +60,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if pc.ConnConfig.RuntimeParams["application_name"] == "" {
 		pc.ConnConfig.RuntimeParams["application_name"] = "turkey"
 	}
+	pc.ConnConfig.Tracer = cfg.Tracer
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)

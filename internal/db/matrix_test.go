@@ -22,6 +22,7 @@ var rowOf = map[string]string{
 	"users":             "",
 	"refresh_tokens":    "",
 	"credentials":       "",
+	"app_brands":        `(app_id, color) SELECT $1, '#a83f17' WHERE $2::text IS NOT NULL`,
 	"revoked_jti":       `(jti, app_id, user_id, expires_at) SELECT $1 || '-jti', $1, $2, now()`,
 	"revocation_events": `(app_id, kind, subject, expires_at) SELECT $1, 'user', $2::text, now()`,
 	"email_tokens":      `(app_id, user_id, token_hash, type, email, expires_at) SELECT $1, $2, $1 || '-hash', 'password_reset', 'x', now()`,
@@ -244,7 +245,11 @@ func (m matrix) check(t *testing.T, b table, context, own string) (found []strin
 
 	enter()
 	var out bytes.Buffer
-	tag, err := m.conn.PgConn().CopyTo(t.Context(), &out, `COPY `+b.Name+` TO STDOUT`)
+	what := b.Name
+	if what == "audit_logs" { // of a partitioned table COPY would look into the parent alone, which is empty
+		what = "(SELECT * FROM audit_logs)"
+	}
+	tag, err := m.conn.PgConn().CopyTo(t.Context(), &out, `COPY `+what+` TO STDOUT`)
 	if err != nil && !garbled(err) || int(tag.RowsAffected()) != want {
 		report("copy: %d rows, %v: %s", tag.RowsAffected(), err, out.String())
 	}

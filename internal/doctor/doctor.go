@@ -50,6 +50,13 @@ type Config struct {
 	Vault    func(context.Context) (VaultKeys, error)   // nil: the vault is off
 	APIs     []API                                      // of providers
 	Issuers  func(context.Context) []Issuer             // of other tokens
+	Backups  func() (Backups, error)                    // nil: there is no directory for them
+	Places   []Place                                    // directories that fill
+	Redis    func(context.Context) error                // nil: none is configured
+
+	Production bool                        // judge by the guides' production checklists: what they demand and is not so fails
+	SendMail   func(context.Context) error // really sends one; nil: nobody asked for that
+	Reach      func(context.Context) error // asks the public address for its health; nil: as above
 }
 
 // Doctor makes the checks.
@@ -75,12 +82,18 @@ func (d *Doctor) Examine(ctx context.Context) Report {
 	ctx, cancel = context.WithTimeout(ctx, patience)
 	defer cancel()
 	parts := []part{
+		{schemaChecks, usable, d.protection},
 		{signingChecks, usable, d.signingKeys},
 		{vaultChecks, usable, d.vaultKeys},
 		{nil, true, d.apis},
 		{issuerChecks, true, d.issuers},
 		{auditChecks, usable, d.audit},
 		{workChecks, usable, d.work},
+		{upkeepChecks, usable, d.upkeep},
+		{nil, true, d.backups},
+		{nil, true, d.places},
+		{redisChecks, true, d.redis},
+		{nil, true, d.outside},
 	}
 	results := make([][]Check, len(parts))
 	var wg sync.WaitGroup
@@ -90,6 +103,9 @@ func (d *Doctor) Examine(ctx context.Context) Report {
 	wg.Wait()
 	for _, result := range results {
 		checks = append(checks, result...)
+	}
+	if d.cfg.Production {
+		insist(checks)
 	}
 	r := Report{Status: OK, Checks: checks}
 	for _, c := range checks {

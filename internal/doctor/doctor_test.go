@@ -23,8 +23,10 @@ func TestAServerThatIsWell(t *testing.T) {
 			t.Errorf("%s is %s: %s", c.Name, c.Status, c.Message)
 		}
 	}
-	want := slices.Concat([]string{"configuration", "configuration.encryption_key_salt", "configuration.jwt_secret", "configuration.log_level",
-		"configuration.trust_proxy", "configuration.mail", "database"}, databaseChecks, signingChecks, vaultChecks, []string{"providers.some_api"}, issuerChecks, auditChecks, workChecks)
+	want := slices.Concat([]string{"configuration", "configuration.environment", "configuration.encryption_key_salt", "configuration.jwt_secret", "configuration.database_password",
+		"configuration.log_level", "configuration.trust_proxy", "configuration.origins", "configuration.limits", "configuration.https", "configuration.mail", "configuration.operator", "database"},
+		databaseChecks, schemaChecks, signingChecks, vaultChecks, []string{"providers.some_api"}, issuerChecks, auditChecks, workChecks, upkeepChecks,
+		[]string{"backup.schedule", "backup.recent", "backup.verified", "backup.keys"}, redisChecks)
 	var got []string
 	for _, c := range r.Checks {
 		got = append(got, c.Name)
@@ -184,10 +186,10 @@ func TestWithoutADatabase(t *testing.T) {
 			b.cfg.Keys = func(context.Context) (SigningKeys, error) { asked = true; return SigningKeys{}, nil }
 			r, by := b.examine()
 			says(t, by["database"], Fail, "DATABASE_URL")
-			for _, name := range slices.Concat(databaseChecks, signingChecks, vaultChecks, auditChecks, workChecks) {
+			for _, name := range slices.Concat(databaseChecks, schemaChecks, signingChecks, vaultChecks, auditChecks, workChecks, upkeepChecks) {
 				says(t, by[name], Warn, "Not checked: the database cannot be used")
 			}
-			for _, name := range []string{"configuration", "configuration.mail", "providers.some_api", "issuers"} {
+			for _, name := range []string{"configuration", "configuration.mail", "providers.some_api", "issuers", "backup.recent", "redis"} {
 				says(t, by[name], OK)
 			}
 			if r.Status != Fail || asked {

@@ -35,7 +35,8 @@ func setup(t testing.TB) *bundle {
 func well(database *db.DB) Config {
 	made := time.Now().Add(-24 * time.Hour)
 	return Config{Now: time.Now, DB: database,
-		Settings: &config.Config{Env: "production", EncryptionSalt: "canary-salt", JWTSecret: "canary-secret", LogLevel: "info", TrustProxy: "1", PoolMax: 2, AutoMigrate: true},
+		Settings: &config.Config{Env: "production", EncryptionSalt: "canary-salt-0123456789-0123456789", JWTSecret: "canary-secret-0123456789-0123456789", LogLevel: "info", TrustProxy: "1",
+			PoolMax: 2, AutoMigrate: true, CleanupHours: 24, PublicURL: "https://auth.example.com", Origins: []string{"https://shop.example.com"}, FromEmail: "noreply@example.com", EmailTo: []string{"canary@example.com"}},
 		Mail:     func() (string, error) { return "smtp", nil },
 		Pending:  func(context.Context) (bool, error) { return false, nil },
 		Keys: func(context.Context) (SigningKeys, error) {
@@ -46,6 +47,10 @@ func well(database *db.DB) Config {
 		},
 		APIs:    []API{{Name: "Some API", Version: "v1", Source: "https://example.com"}},
 		Issuers: func(context.Context) []Issuer { return []Issuer{{"https://id.example.com", "ok"}} },
+		Backups: func() (Backups, error) {
+			return Backups{Every: day, Newest: made, Verified: made}, nil
+		},
+		Redis: func(context.Context) error { return nil },
 	}
 }
 

@@ -103,6 +103,7 @@ var acts = map[string][]act{
 	"listApps":     {{want: 200}},
 	"createApp":    {{body: `{"id":"{fresh}"}`, want: 201}},
 	"getApp":       {{args: "app", want: 200, shows: true}},
+	"setBrand":     {{args: "app", body: `{"color":"#123456"}`, want: 200, shows: true}},
 	"updateApp":    {{args: "app", body: `{"name":"Renamed"}`, want: 200}},
 	"deleteApp":    {{args: "empty", want: 200}, {args: "app", want: 409}},
 	"revokeApp":    {{args: "app", body: `{}`, want: 200}},
@@ -144,7 +145,8 @@ var acts = map[string][]act{
 var open = map[string]string{
 	"jwks":                "public keys, for everybody who verifies",
 	"openidConfiguration": "says where they are",
-	"health":              "for probes", "livez": "for probes", "readyz": "for probes", "api-health": "for probes",
+	"getEntrance":         "what a sign-in page shows before anybody has signed in",
+	"health":              "for probes", "livez": "for probes", "readyz": "for probes", "apiHealth": "for probes",
 	"register":             "makes the account",
 	"login":                "takes a password",
 	"refresh":              "takes the refresh token",

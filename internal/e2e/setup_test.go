@@ -346,6 +346,11 @@ func (i inspector) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	i.s.checkHeaders(r, resp)
+	if r.Method != http.MethodHead {
+		if wrong := document().check(r, resp.StatusCode, resp.Header.Get("Content-Type"), body); wrong != "" {
+			i.s.t.Errorf("%s %s: %d is not as openapi.json says: %s\n%s", r.Method, r.URL.Path, resp.StatusCode, wrong, body[:min(len(body), 600)])
+		}
+	}
 	health := strings.HasSuffix(r.URL.Path, "/health") || r.URL.Path == "/readyz" // a 503 has the shape of the 200 there
 	page := strings.HasPrefix(r.URL.Path, "/auth/")
 	switch {

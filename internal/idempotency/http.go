@@ -49,7 +49,7 @@ func (s *Service) Once(api huma.API) func(huma.Context, func(huma.Context)) {
 		claim, before, err := s.begin(ctx.Context(), r)
 		switch {
 		case err != nil:
-			refuse(told(target.Path, err))
+			refuse(told(err))
 		case before != nil:
 			replay(ctx, before)
 		default:
@@ -93,19 +93,13 @@ func validKey(key string) bool {
 	return len(key) >= 1 && len(key) <= 255 && !strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' })
 }
 
-// told words an error for the half of the API that was asked.
-func told(path string, err error) error {
-	code := func(lower string) string {
-		if strings.HasPrefix(path, "/api/") {
-			return strings.ToUpper(lower)
-		}
-		return lower
-	}
+// told is an error for the caller.
+func told(err error) error {
 	switch {
 	case errors.Is(err, errConflict):
-		return fault.New(fault.Conflict, code("idempotency_conflict"), "This Idempotency-Key was used for another request: use a new one for each")
+		return fault.New(fault.Conflict, "idempotency_conflict", "This Idempotency-Key was used for another request: use a new one for each")
 	case errors.Is(err, errInProgress):
-		return fault.New(fault.Conflict, code("idempotency_in_progress"), "A request with this Idempotency-Key is still being answered. Please try again shortly.").
+		return fault.New(fault.Conflict, "idempotency_in_progress", "A request with this Idempotency-Key is still being answered. Please try again shortly.").
 			WithRetryAfter(time.Second)
 	}
 	return err

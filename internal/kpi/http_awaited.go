@@ -73,11 +73,10 @@ func (numberText) Schema(huma.Registry) *huma.Schema {
 
 func (n numberText) read(service string) (int64, error) {
 	if n.text == "" {
-		code := "MISSING_FIELDS"
 		if service == connector.Meta {
-			code = "VALIDATION_ERROR"
+			return 0, fault.New(fault.Invalid, "VALIDATION_ERROR", "credentialId is required")
 		}
-		return 0, fault.New(fault.Invalid, code, "credentialId is required")
+		return 0, fault.New(fault.Invalid, "MISSING_FIELDS", "credentialId is required")
 	}
 	id, err := strconv.ParseInt(n.text, 10, 64)
 	if err != nil || id < 1 {

@@ -41,7 +41,12 @@ type Config struct {
 	Notifier    Notifier       // nil: nobody is told
 	AtOnce      int            // runs that this process works at once; 0: one
 	Silence     time.Duration  // after it, a run whose process gave no sign of life goes to another; 0: half a minute
+	Watches     []Watch        // who looks on
 }
+
+// Watch hears of each attempt of a run in this process: of its source when it begins, which gives it a context, and of its
+// outcome when it ends, with a reason where it is not completed.
+type Watch func(ctx context.Context, service string) (_ context.Context, end func(outcome, reason string))
 
 // Service is the pipeline: routes, dispatcher and workers.
 type Service struct {
@@ -59,6 +64,7 @@ type Service struct {
 	windows     map[string]int
 	notifier    Notifier
 	silence     time.Duration
+	watches     []Watch
 	kick        chan struct{} // a run was created in this process
 	stopped     sync.WaitGroup
 	stop        context.CancelFunc
@@ -77,7 +83,7 @@ const (
 func New(cfg Config) *Service {
 	s := &Service{db: cfg.DB, log: cfg.Log, now: cfg.Now, q: kpidb.New(), credentials: cfg.Credentials, connectors: cfg.Connectors,
 		zone: cfg.Zone, maxAttempts: cfg.MaxAttempts, queue: cfg.Queue, schedules: cfg.Schedules,
-		operatorApp: cfg.OperatorApp, windows: cfg.Windows, notifier: cfg.Notifier, silence: cmp.Or(cfg.Silence, silent), kick: make(chan struct{}, 1)}
+		operatorApp: cfg.OperatorApp, windows: cfg.Windows, notifier: cfg.Notifier, silence: cmp.Or(cfg.Silence, silent), watches: cfg.Watches, kick: make(chan struct{}, 1)}
 	queue.Register(cfg.Queue, &worker{service: s})
 	cfg.Queue.Line(runsLine, max(cfg.AtOnce, 1))
 	return s

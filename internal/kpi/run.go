@@ -117,28 +117,52 @@ func (s *Service) execute(ctx context.Context, user, id uuid.UUID) error {
 		return err
 	}
 	a := &attempt{Service: s, user: user, id: id, conn: conn, run: run, started: s.now()}
+	ctx, ended := s.watched(ctx, run.Service)
+	outcome, reason := "interrupted", ""
+	defer func() { ended(outcome, reason) }()
 	err = a.play(ctx)
 	record, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordDeadline)
 	defer cancel()
 	switch f := asFailure(err); {
 	case errors.Is(err, errLost):
+		reason = "lost"
 		return nil
 	case errors.Is(err, errMore):
+		reason = "more"
 		err = errors.Join(a.yield(record), &failure{retry: true, after: time.Millisecond})
 	case err != nil && (f == nil || ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded)):
 		// An outage, or the process is told to stop: the next one goes on.
+		reason = "outage"
 		if late := a.yield(record); late != nil {
 			s.log.WarnContext(ctx, "run not given back; it is found again in a minute", "run", id, "error", late)
 		}
 	case f != nil:
-		err = a.fail(record, f)
+		outcome, reason = "failed", f.reason
+		if err = a.fail(record, f); errors.Is(err, f) {
+			outcome = "retried"
+		}
 	default:
+		outcome = "completed"
 		err = a.complete(record)
 	}
 	if errors.Is(err, db.ErrNoTenant) { // suspended or deleted meanwhile
+		outcome, reason = "failed", "user_inactive"
 		return s.abandon(record, id)
 	}
 	return err
+}
+
+// watched tells those who look on.
+func (s *Service) watched(ctx context.Context, service string) (_ context.Context, end func(outcome, reason string)) {
+	ends := make([]func(string, string), len(s.watches))
+	for i, w := range s.watches {
+		ctx, ends[i] = w(ctx, service)
+	}
+	return ctx, func(outcome, reason string) {
+		for _, end := range ends {
+			end(outcome, reason)
+		}
+	}
 }
 
 func (a *attempt) yield(ctx context.Context) error {

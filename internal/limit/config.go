@@ -37,7 +37,8 @@ type Config struct {
 	RefreshInProcess bool                       // count refreshes like General: a refresh then costs no statement but its own
 	ServiceKey       func(r *http.Request) bool // does r carry the valid service key; nil = never
 	APIUser          func(r *http.Request) string
-	MergeEvery       time.Duration // default 1 s
+	MergeEvery       time.Duration        // default 1 s
+	Refused          func(limiter string) // hears of each refusal: one of Limiters; nil = nobody
 }
 
 // minKey is the shortest key of the keyed hashes, in bytes; maxUnits is as good as no limit and fits every store.
@@ -61,6 +62,9 @@ func (c *Config) complete() error {
 	}
 	if c.APIUser == nil {
 		c.APIUser = func(*http.Request) string { return "" }
+	}
+	if c.Refused == nil {
+		c.Refused = func(string) {}
 	}
 	if c.MergeEvery <= 0 {
 		c.MergeEvery = time.Second

@@ -18,6 +18,18 @@ var (
 	errUnavailable = fault.New(fault.Unavailable, "", "")
 )
 
+// What refuses besides the limiters: the lock on a client that failed too often, and the slow-down of an account that many
+// guess at.
+const (
+	refusedLockout = "lockout"
+	refusedAccount = "account"
+)
+
+// Limiters names everything that refuses, as Config.Refused hears of it.
+func Limiters() []string {
+	return []string{"general", "api", "login", "mail", "refresh", "register", "admin", "administration", refusedLockout, refusedAccount}
+}
+
 func tooMany(what string) *fault.Error {
 	return fault.New(fault.Limited, "rate_limit_exceeded", "Too many "+what+" requests. Please try again later.")
 }

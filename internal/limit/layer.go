@@ -117,6 +117,7 @@ func (l *Limits) admit(h http.Header, r *http.Request, who client) error {
 		t := l.general.take(who)
 		setHeaders(h, l.general.rule, t.hits, t.left)
 		if !t.allowed {
+			l.cfg.Refused(l.general.name)
 			return errGeneral.WithRetryAfter(t.left)
 		}
 	case under("/api", path):
@@ -129,6 +130,7 @@ func (l *Limits) admit(h http.Header, r *http.Request, who client) error {
 		t := l.api.take(who)
 		setAPIHeaders(h, l.api.rule, t.hits, l.now().Add(t.left))
 		if !t.allowed {
+			l.cfg.Refused(l.api.name)
 			return errAPI.WithRetryAfter(t.left)
 		}
 	}
@@ -159,6 +161,7 @@ func (l *Limits) admitRoute(ctx context.Context, lim *limiter, h http.Header, wh
 		setHeaders(h, lim.rule, hits, left)
 	}
 	if hits > lim.rule.Max {
+		l.cfg.Refused(lim.name)
 		return nil, lim.refusal.WithRetryAfter(left)
 	}
 	return giveBack, nil

@@ -48,7 +48,7 @@ func New(ctx context.Context, cfg Config) (*Limits, error) {
 	}
 	l.store = newShared(l.postgres, r, cfg.Log)
 	l.store.connect(ctx)
-	l.lockout = &Lockout{store: l.store, keys: l.keys}
+	l.lockout = &Lockout{store: l.store, keys: l.keys, refused: cfg.Refused}
 	l.returns = returns{store: l.store, waiting: map[unit]int{}}
 	if !cfg.General.off() {
 		l.general = newCounter("general", cfg.General, l.keys, l.now)

@@ -29,8 +29,9 @@ var locks = []struct {
 
 // Lockout slows down guessing of passwords, per (client, app, e-mail) and over all clients.
 type Lockout struct {
-	store *shared
-	keys  keyer
+	store   *shared
+	keys    keyer
+	refused func(limiter string)
 }
 
 // Attempt is a login that is being verified. It must end with one of Failed, Succeeded and Done; what comes after the first
@@ -67,8 +68,10 @@ func (l *Lockout) Begin(ctx context.Context, app, email, ip string) (Attempt, er
 	case err != nil:
 		return Attempt{}, err
 	case v.outcome == locked:
+		l.refused(refusedLockout)
 		return Attempt{}, errLocked.WithRetryAfter(v.retry)
 	case v.outcome != granted:
+		l.refused(refusedAccount)
 		return Attempt{}, errLogin.WithRetryAfter(v.retry)
 	}
 	return Attempt{&attempt{lockout: l, who: who, lease: v.lease}}, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	netmail "net/mail"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -33,6 +34,9 @@ const (
 
 var kinds = []Kind{VerifyEmail, ResetPassword, Welcome, EmailChangedNotice, PasswordChangedNotice, SessionRevokedNotice,
 	CredentialExpiring, CredentialBroken, CredentialRecovered, RunFailed, RunRecovered, NotificationTest}
+
+// Kinds lists those that have templates: all but OperatorNotice.
+func Kinds() []Kind { return slices.Clone(kinds) }
 
 // carriesToken reports whether a message of the kind is pointless without a link or a code.
 func (k Kind) carriesToken() bool { return k == VerifyEmail || k == ResetPassword }

@@ -13,6 +13,7 @@ import (
 type Metrics struct {
 	registry *prometheus.Registry
 	requests *requests
+	readings *reading // nil: none
 
 	jobs       *prometheus.CounterVec
 	jobTime    *prometheus.HistogramVec

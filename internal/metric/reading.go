@@ -42,8 +42,10 @@ func (m *Metrics) Read(database *db.DB, backups func() (Backups, error), log *sl
 	if m == nil {
 		return
 	}
-	desc := func(name, help string, labels ...string) *prometheus.Desc { return prometheus.NewDesc(name, help, labels, nil) }
-	m.registry.MustRegister(&reading{db: database, q: metricdb.New(), log: log, backups: backups, complain: true,
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, labels, nil)
+	}
+	m.readings = &reading{db: database, q: metricdb.New(), log: log, backups: backups, complain: true,
 		age:         desc("turkey_readings_age_seconds", "Age of what was read of the database: queue, credentials, audit, backups. It is read every 30 s at most."),
 		jobs:        desc("turkey_queue_jobs", "Jobs in the queue by state: available, running, retryable, scheduled, discarded (given up).", "queue", "state"),
 		oldest:      desc("turkey_queue_oldest_age_seconds", "How long the job has been due that waits longest.", "queue"),
@@ -53,7 +55,8 @@ func (m *Metrics) Read(database *db.DB, backups func() (Backups, error), log *sl
 		made:        desc("turkey_backup_last_success_timestamp_seconds", "When the newest whole backup was made, Unix time; 0: never."),
 		verified:    desc("turkey_backup_last_verified_timestamp_seconds", "When the newest backup was made that was restored and compared, Unix time; 0: never."),
 		failed:      desc("turkey_backup_last_failure_timestamp_seconds", "When a scheduled backup last failed with none made since, Unix time; 0: none did."),
-	})
+	}
+	m.registry.MustRegister(m.readings)
 }
 
 // Describe is for the registry.

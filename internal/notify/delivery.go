@@ -111,6 +111,7 @@ func (s *Service) attempt(ctx context.Context, a deliveryArgs, last bool) error 
 	if err := s.q.RecordDelivery(ctx, conn, arg); err != nil {
 		return err
 	}
+	s.attempted(d.Format, arg)
 	if failed == nil {
 		return nil
 	}
@@ -118,6 +119,21 @@ func (s *Service) attempt(ctx context.Context, a deliveryArgs, last bool) error 
 		s.cfg.Log.InfoContext(ctx, "a webhook was not delivered", "webhook", d.WebhookID, "delivery", a.Delivery, "error", failed.words)
 	}
 	return failed
+}
+
+// attempted tells who looks on what came of an attempt.
+func (s *Service) attempted(format string, arg notifydb.RecordDeliveryParams) {
+	if s.cfg.Attempted == nil {
+		return
+	}
+	outcome := "retried"
+	switch {
+	case arg.Delivered:
+		outcome = "delivered"
+	case arg.Last:
+		outcome = "failed"
+	}
+	s.cfg.Attempted(format, outcome)
 }
 
 // send opens the webhook's secret, makes the message and calls. status is of the answer; 0: there was none.

@@ -20,6 +20,9 @@ const (
 // formats in the order in which they are shown.
 var formats = []string{formatTurkey, formatSlack, formatDiscord, formatTelegram}
 
+// Formats are what users' webhooks can be sent in.
+func Formats() []string { return slices.Clone(formats) }
+
 // draft is a webhook that a user asks for.
 type draft struct {
 	format string // "" is turkey

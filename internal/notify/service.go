@@ -41,6 +41,8 @@ type Config struct {
 	Mail         Mailer
 	Production   bool // webhooks are https only
 	AllowPrivate bool // webhooks may lead to private addresses; never in production
+
+	Attempted func(format, outcome string) // hears of each attempt to deliver: of Formats, and delivered, retried or failed; nil: nobody
 }
 
 // Service holds settings and webhooks, and tells users.

@@ -27,6 +27,7 @@ type Queue struct {
 	workers  *river.Workers
 	periodic []*river.PeriodicJob
 	lines    map[string]river.QueueConfig
+	watches  []Watch
 	client   *river.Client[pgx.Tx]
 }
 
@@ -64,6 +65,7 @@ func (q *Queue) Open() error {
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: JobTimeout + 30*time.Second,
 		Logger:               slog.New(quiet{q.log.Handler()}),
+		Middleware:           q.middleware(),
 	})
 	if err != nil {
 		return fmt.Errorf("job queue: %w", err)

@@ -217,10 +217,10 @@ func (b refBuilder) auth(op *huma.Operation) string {
 }
 
 func (b refBuilder) response(status string, r *huma.Response) refResponse {
-	out := refResponse{Status: status, Description: r.Description}
-	if status == "default" {
-		out.Status = "4xx, 5xx"
+	if r.Ref != "" {
+		r = b.api.Components.Responses[strings.TrimPrefix(r.Ref, responsePrefix)]
 	}
+	out := refResponse{Status: status, Description: r.Description}
 	for _, media := range sortedKeys(r.Content) {
 		schema := r.Content[media].Schema
 		if name := strings.TrimPrefix(refOf(schema), schemaPrefix); name == "AuthError" || name == "APIError" {
@@ -239,6 +239,9 @@ func (b refBuilder) response(status string, r *huma.Response) refResponse {
 func refOf(s *huma.Schema) string {
 	if s == nil {
 		return ""
+	}
+	if len(s.AllOf) > 0 {
+		return s.AllOf[0].Ref
 	}
 	return s.Ref
 }

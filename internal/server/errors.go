@@ -10,13 +10,13 @@ import (
 	"math"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"turkey/internal/caller"
 	"turkey/internal/fault"
+	"turkey/internal/fault/codes"
 )
 
 // AuthError is the error of /v1, /health, /.well-known and of every path outside /api (auth-api.md §2).
@@ -66,42 +66,6 @@ func (e *APIError) GetStatus() int { return e.status }
 // statusClientGone is nginx's number for a client that left before its answer; only the log sees it.
 const statusClientGone = 499
 
-// codeText is a code with the message used when a fault has none.
-type codeText struct{ code, message string }
-
-// kinds gives the status of each kind, and its code and message in either half.
-var kinds = map[fault.Kind]struct {
-	status    int
-	auth, api codeText
-}{
-	fault.Internal:         {500, codeText{"internal_server_error", "An unexpected error occurred"}, codeText{"SERVICE_ERROR", "An unexpected error occurred"}},
-	fault.Invalid:          {400, codeText{"validation_error", "Invalid request data"}, codeText{"VALIDATION_ERROR", "Invalid request data"}},
-	fault.Unauthenticated:  {401, codeText{"unauthorized", "Authentication failed"}, codeText{"AUTH_FAILED", "Authentication failed"}},
-	fault.Forbidden:        {403, codeText{"forbidden", "Access denied"}, codeText{"ACCESS_DENIED", "Access denied"}},
-	fault.NotFound:         {404, codeText{"not_found", "Not found"}, codeText{"NOT_FOUND", "Not found"}},
-	fault.Timeout:          {408, codeText{"request_timeout", "Request timeout"}, codeText{"", "Request timeout"}},
-	fault.Conflict:         {409, codeText{"already_exists", "Already exists"}, codeText{"DUPLICATE_CREDENTIAL", "Already exists"}},
-	fault.TooLarge:         {413, codeText{"payload_too_large", "Request size exceeds 100KB limit"}, codeText{"VALIDATION_ERROR", "Request size exceeds 1MB limit"}},
-	fault.UnsupportedMedia: {415, codeText{"unsupported_media_type", "Content-Type must be application/json"}, codeText{"VALIDATION_ERROR", "Content-Type must be application/json"}},
-	fault.Limited:          {429, codeText{"rate_limit_exceeded", "Too many requests from this IP, please try again later."}, codeText{"RATE_LIMITED", "Too many requests. Please try again later."}},
-	fault.Upstream:         {502, codeText{"bad_gateway", "The provider failed to answer"}, codeText{"SERVICE_ERROR", "The provider failed to answer"}},
-	fault.Unavailable:      {503, codeText{"service_unavailable", "Service temporarily unavailable"}, codeText{"DATABASE_ERROR", "Service temporarily unavailable"}},
-}
-
-// apiCodes says how a fault that speaks the language of /v1 is told under /api; an empty message keeps the fault's own.
-// Codes that are missing here become the default of their kind.
-var apiCodes = map[string]codeText{
-	"bad_request":         {"INVALID_JSON", ""},
-	"missing_token":       {"MISSING_TOKEN", "Missing authorization token"},
-	"invalid_token":       {"INVALID_TOKEN", "Invalid token"},
-	"invalid_signature":   {"AUTH_FAILED", "Authentication failed"},
-	"invalid_issuer":      {"AUTH_FAILED", "Authentication failed"},
-	"invalid_audience":    {"AUTH_FAILED", "Authentication failed"},
-	"token_expired":       {"AUTH_FAILED", "Authentication failed"},
-	"token_revoked":       {"AUTH_FAILED", "Authentication failed"},
-	"rate_limit_exceeded": {"RATE_LIMITED", "Too many requests. Please try again later."},
-}
-
 // unavailableRetry is what Retry-After says of an outage when nobody knows better.
 const unavailableRetry = 5 * time.Second
 
@@ -136,7 +100,7 @@ func render(ctx context.Context, path string, enveloped bool, err error, setHead
 	f := classify(ctx, path, err)
 	logCause(ctx, path, f)
 
-	status := kinds[f.Kind].status
+	status := codes.Kinds[f.Kind].Status
 	if errors.Is(f, errClientGone) && ctx.Err() != nil {
 		status = statusClientGone
 	}
@@ -151,21 +115,15 @@ func render(ctx context.Context, path string, enveloped bool, err error, setHead
 }
 
 func renderAuth(ctx context.Context, path string, f *fault.Error, status, retry int) *AuthError {
+	told := codes.Auth(f.Kind, f.Code, f.Message)
 	answer := &AuthError{
-		Code:       f.Code,
-		Message:    f.Message,
+		Code:       told.Code,
+		Message:    told.Message,
 		Timestamp:  time.Now().UTC().Format("2006-01-02T15:04:05.000Z"),
 		Path:       path,
 		RequestID:  caller.RequestFrom(ctx).ID,
 		RetryAfter: retry,
 		status:     status,
-	}
-	fallback := kinds[f.Kind].auth
-	if answer.Code == "" {
-		answer.Code = fallback.code
-	}
-	if answer.Message == "" {
-		answer.Message = fallback.message
 	}
 	for _, field := range f.Fields {
 		answer.Details = append(answer.Details, AuthDetail{field.Name, field.Message, field.Code, field.Received})
@@ -175,24 +133,8 @@ func renderAuth(ctx context.Context, path string, f *fault.Error, status, retry 
 }
 
 func renderAPI(f *fault.Error, status, retry int, enveloped bool) *APIError {
-	answer := &APIError{Message: f.Message, Code: f.Code, Details: f.Details, status: status}
-	fallback := kinds[f.Kind].api
-	if strings.ToUpper(f.Code) != f.Code {
-		told, known := apiCodes[f.Code]
-		if !known {
-			told = codeText{code: fallback.code}
-		}
-		answer.Code = told.code
-		if told.message != "" {
-			answer.Message = told.message
-		}
-	}
-	if answer.Code == "" {
-		answer.Code = fallback.code
-	}
-	if answer.Message == "" {
-		answer.Message = fallback.message
-	}
+	told := codes.API(f.Kind, f.Code, f.Message)
+	answer := &APIError{Message: told.Message, Code: told.Code, Details: f.Details, status: status}
 	if answer.Details == nil && len(f.Fields) > 0 {
 		rules := make([]string, len(f.Fields))
 		for i, field := range f.Fields {
@@ -253,7 +195,7 @@ func classify(ctx context.Context, path string, err error) *fault.Error {
 
 // logCause writes what is not rendered, with the request id that is.
 func logCause(ctx context.Context, path string, f *fault.Error) {
-	if kinds[f.Kind].status < http.StatusInternalServerError || f.Cause == nil && f.Message == "" {
+	if codes.Kinds[f.Kind].Status < http.StatusInternalServerError || f.Cause == nil && f.Message == "" {
 		return
 	}
 	var cause error = f

@@ -113,7 +113,7 @@ func (s *Server) mountHealth() {
 		Summary: "Health", Description: "Runs one round trip to the database.",
 	}, s.health)
 	huma.Register(s.api, huma.Operation{
-		OperationID: "api-health", Method: http.MethodGet, Path: "/api/health", Tags: []string{"System"}, Responses: unwell[apiHealthBody](s.api, down),
+		OperationID: "apiHealth", Method: http.MethodGet, Path: "/api/health", Tags: []string{"System"}, Responses: unwell[apiHealthBody](s.api, down),
 		Summary: "Health of the vault and the pipeline", Description: "Runs one round trip to the database.",
 	}, s.apiHealth)
 	huma.Register(s.api, huma.Operation{

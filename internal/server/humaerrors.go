@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"turkey/internal/fault"
+	"turkey/internal/fault/codes"
 )
 
 // huma's two error constructors are variables of its package. Its own would echo the values a client sent, so they are
@@ -65,8 +66,8 @@ func humaFault(status int, msg string, errs []error) *fault.Error {
 	case msg == "validation failed":
 		return invalidRequest(errs)
 	}
-	for kind, as := range kinds {
-		if as.status == status {
+	for kind, as := range codes.Kinds {
+		if as.Status == status {
 			return fault.New(kind, "", "").Because(err)
 		}
 	}

@@ -1,15 +1,12 @@
 package server
 
 import (
-	"encoding/json"
 	"errors"
 	"io"
 	"maps"
 	"net/http"
-	"path"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -55,7 +52,8 @@ func newAPI(version string, s *Server) huma.API {
 					"times are ISO 8601 UTC. Writes of a signed-in user take an `Idempotency-Key`.",
 			},
 			Components: &huma.Components{
-				Schemas: huma.NewMapRegistry(schemaPrefix, newSchemaNamer()),
+				Schemas:   huma.NewMapRegistry(schemaPrefix, s.schemas.name),
+				Responses: map[string]*huma.Response{},
 				Parameters: map[string]*huma.Param{idempotencyKey: {Name: "Idempotency-Key", In: "header",
 					Description: "Lets this write be repeated without repeating its effect: the same key with the same request gets the same answer for " +
 						"24 hours, marked Idempotency-Replayed; with another request it is 409.",
@@ -74,48 +72,10 @@ func newAPI(version string, s *Server) huma.API {
 	}
 	cfg.AllowAdditionalPropertiesByDefault = true // unknown fields are ignored, answers may gain fields
 	schemas := cfg.Components.Schemas
-	api := huma.NewAPI(cfg, &routes{Adapter: humago.NewAdapter(s.mux, ""), schemas: schemas, streams: s.streams})
+	api := huma.NewAPI(cfg, &routes{Adapter: humago.NewAdapter(s.mux, ""), schemas: schemas, shared: cfg.Components.Responses, streams: s.streams})
 	schemas.Schema(reflect.TypeFor[AuthError](), true, "AuthError")
 	schemas.Schema(reflect.TypeFor[APIError](), true, "APIError")
 	return api
-}
-
-// newSchemaNamer names schemas after their Go type; a second type of the same name gets its package in front, since
-// domains do not know each other's names. It depends on the order of registration alone.
-func newSchemaNamer() func(reflect.Type, string) string {
-	type key struct {
-		t    reflect.Type
-		hint string
-	}
-	names := map[key]string{}
-	owner := map[string]key{}
-	return func(t reflect.Type, hint string) string {
-		base := t
-		for base.Kind() == reflect.Pointer {
-			base = base.Elem()
-		}
-		k := key{t: base}
-		if base.Name() == "" {
-			k.hint = hint
-		}
-		if name, ok := names[k]; ok {
-			return name
-		}
-		name := huma.DefaultSchemaNamer(t, hint)
-		for n := 1; ; n++ {
-			if _, taken := owner[name]; !taken || name == "" {
-				break
-			}
-			name = huma.DefaultSchemaNamer(t, hint)
-			if pkg := path.Base(base.PkgPath()); n == 1 && base.PkgPath() != "" {
-				name = capital(pkg) + name
-			} else {
-				name += strconv.Itoa(n + 1)
-			}
-		}
-		names[k], owner[name] = name, k
-		return name
-	}
 }
 
 // routes mounts operations on the mux and bends each to the house: bodies are checked by bind.go and bounded by the
@@ -123,6 +83,7 @@ func newSchemaNamer() func(reflect.Type, string) string {
 type routes struct {
 	huma.Adapter
 	schemas huma.Registry
+	shared  map[string]*huma.Response // failures of few codes, by status and codes
 	streams map[string]bool
 }
 
@@ -137,8 +98,8 @@ func (a *routes) Handle(op *huma.Operation, handler func(huma.Context)) {
 	if isStream(op) {
 		a.streams[strings.ToUpper(op.Method)+" "+op.Path] = true
 	}
-	a.documentErrors(op)
 	documentKey(op)
+	a.documentErrors(op)
 	if a.bodyIsOptional(op) {
 		next := handler
 		handler = func(ctx huma.Context) { next(&emptyBodyContext{humaContext: ctx}) }
@@ -169,24 +130,6 @@ func documentKey(op *huma.Operation) {
 		if _, byToken := way["bearerAuth"]; byToken {
 			op.Parameters = append(op.Parameters, &huma.Param{Ref: parameterPrefix + idempotencyKey})
 			return
-		}
-	}
-}
-
-func (a *routes) documentErrors(op *huma.Operation) {
-	delete(op.Responses, "422") // rule violations are 400
-	schema := "AuthError"
-	if under("/api", op.Path) {
-		schema = "APIError"
-	}
-	for status, r := range op.Responses {
-		if code, err := strconv.Atoi(status); err == nil && code < http.StatusBadRequest {
-			continue
-		}
-		for _, media := range r.Content {
-			if media.Schema != nil && media.Schema.Ref == schemaPrefix+"AuthError" {
-				media.Schema = &huma.Schema{Ref: schemaPrefix + schema}
-			}
 		}
 	}
 }
@@ -240,11 +183,6 @@ func (r *defaultReader) Read(p []byte) (int, error) {
 		return r.Reader.Read(p)
 	}
 	return n, err
-}
-
-// marshalOpenAPI runs once, at the first request, when everything is mounted.
-func (s *Server) marshalOpenAPI() ([]byte, error) {
-	return json.Marshal(s.api.OpenAPI())
 }
 
 func (s *Server) serveOpenAPI(w http.ResponseWriter, r *http.Request) {

@@ -42,6 +42,7 @@ type Server struct {
 	cfg      Config
 	mux      *http.ServeMux
 	api      huma.API
+	schemas  *schemaNames
 	streams  map[string]bool // mux patterns of streaming operations
 	layers   []func(http.Handler) http.Handler
 	probe    *probe
@@ -69,6 +70,7 @@ func New(cfg Config) *Server {
 	s := &Server{
 		cfg:      cfg,
 		mux:      http.NewServeMux(),
+		schemas:  newSchemaNames(),
 		streams:  map[string]bool{},
 		probe:    &probe{ping: cfg.Ping, timeout: cfg.HealthTimeout},
 		draining: make(chan struct{}),

@@ -11,6 +11,7 @@ import { apiError } from './api/explain'
 import { routes } from './routes'
 import { AccountContext } from './session/context'
 import { Account } from './session/session'
+import { entrance, EntranceContext, paint } from './shell/brand'
 import { applyTheme } from './shell/theme'
 import { Toasts } from './ui/toast'
 
@@ -36,16 +37,21 @@ account.subscribe(() => {
   if (account.current().status === 'out') queries.clear()
 })
 
+const known = await entrance(app)
+if (known?.brand.color) paint(known.brand.color)
+
 const root = document.getElementById('root')
 if (root) {
   createRoot(root).render(
     <StrictMode>
-      <AccountContext value={account}>
-        <QueryClientProvider client={queries}>
-          <RouterProvider router={createBrowserRouter(routes, { basename })} />
-          <Toasts />
-        </QueryClientProvider>
-      </AccountContext>
+      <EntranceContext value={known}>
+        <AccountContext value={account}>
+          <QueryClientProvider client={queries}>
+            <RouterProvider router={createBrowserRouter(routes, { basename })} />
+            <Toasts />
+          </QueryClientProvider>
+        </AccountContext>
+      </EntranceContext>
     </StrictMode>,
   )
 }

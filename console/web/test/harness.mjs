@@ -27,11 +27,12 @@ async function freePort() {
 export async function startServer(env = {}) {
   const data = await mkdtemp(join(tmpdir(), 'turkey-console-'))
   const port = await freePort()
+  const sandboxPort = env.TURKEY_SANDBOX_PORT ?? String(await freePort())
   const url = `http://localhost:${port}`
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DB_|DATABASE_|JWT_|PORT$|REDIS_|TURKEY_)/.test(name)))
   const child = spawn(program, ['serve', '--demo'], {
     cwd: data,
-    env: { ...clean, NODE_ENV: 'development', PORT: String(port), TURKEY_DATA_DIR: join(data, 'turkey'), LOG_FORMAT: 'json', ...env },
+    env: { ...clean, NODE_ENV: 'development', PORT: String(port), TURKEY_SANDBOX_PORT: sandboxPort, TURKEY_DATA_DIR: join(data, 'turkey'), LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let log = ''
@@ -65,7 +66,7 @@ export async function startServer(env = {}) {
       p.stderr.on('data', (b) => (out += b))
       p.once('exit', (code) => (code === 0 ? done(out) : fail(new Error(`gravy ${args.join(' ')}: ${out}`))))
     })
-  return { url, stop, gravy, log: () => log, console: `${url}/console`, demo: `${url}/console/a/${demo.app}` }
+  return { url, sandbox: `http://localhost:${sandboxPort}`, stop, gravy, log: () => log, console: `${url}/console`, demo: `${url}/console/a/${demo.app}` }
 }
 
 export async function startBrowser() {
@@ -97,7 +98,12 @@ export async function violations(page) {
   const lines = []
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    await page.waitForTimeout(120) // colours of the other scheme
+    // Colours of the other scheme: they are painted, and no transition to them runs any more.
+    await page.evaluate(async () => {
+      for (let i = 0; i < 2; i++) await new Promise((done) => requestAnimationFrame(done))
+      await Promise.allSettled(document.getAnimations().filter((a) => a instanceof CSSTransition).map((a) => a.finished))
+    })
+    await page.waitForFunction(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(document.getAnimations().every((a) => !(a instanceof CSSTransition)))))))
     for (const v of await AxeBuilder(page)) lines.push(`${colorScheme}: ${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`)
   }
   await page.emulateMedia({ colorScheme: 'light' })

@@ -3,7 +3,7 @@ import { demo } from './harness.mjs'
 
 async function ask(url, method, body, token) {
   const answer = await fetch(url, {
-    method, headers: { 'Content-Type': 'application/json', ...(token ? { Authorization: `Bearer ${token}` } : {}) }, ...(body ? { body: JSON.stringify(body) } : {}),
+    method, headers: { 'Content-Type': 'application/json', ...(token ? { Authorization: `Bearer ${token}` } : {}) }, ...(body && method !== 'GET' ? { body: JSON.stringify(body) } : {}),
   })
   const text = await answer.text()
   if (!answer.ok) throw new Error(`${method} ${url}: ${answer.status} ${text}`)

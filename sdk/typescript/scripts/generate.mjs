@@ -20,6 +20,7 @@ const apiGroups = [
   ['/api/sheets', 'sheets', ''],
   ['/api/user', 'user', '^user'],
   ['/api/webhooks', 'webhooks', 'Webhooks|Webhook'],
+  ['/v1/apps', 'entrance', 'Entrance'],
   ['/v1/users', 'account', ''],
 ]
 const adminGroups = [

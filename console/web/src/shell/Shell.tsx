@@ -9,6 +9,7 @@ import { useAccount, useUser } from '../session/context'
 import { Button } from '../ui/Button'
 import { Skeleton } from '../ui/Feedback'
 import { Acts } from '../ui/More'
+import { Brand } from './Brand'
 import { applyTheme, type Theme } from './theme'
 
 interface Item {
@@ -61,11 +62,11 @@ export function Shell() {
       <a className="skip" href="#content" onClick={() => main.current?.focus()}>{t('skip')}</a>
       <div className="topbar">
         <Button look="quiet icon" aria-label={t('menu')} aria-expanded={open} onPress={() => setOpen(!open)}><MenuIcon aria-hidden="true" /></Button>
-        <Brand />
+        <Home />
       </div>
       {open && <button type="button" className="scrim" aria-label={t('close')} onClick={() => setOpen(false)} />}
       <nav className={`side${open ? ' open' : ''}`} aria-label={t('menu')}>
-        <Brand />
+        <Home />
         <Items items={yours} />
         {operator && <><h2>{t('nav.administration')}</h2><Items items={administration} /></>}
         <div className="foot">
@@ -84,8 +85,8 @@ export function Shell() {
   )
 }
 
-function Brand() {
-  return <Link className="brand" to="/"><img src="/console/icon.svg" alt="" />TurKey</Link>
+function Home() {
+  return <Link className="brand" to="/"><Brand /></Link>
 }
 
 function Items({ items }: { items: readonly Item[] }) {

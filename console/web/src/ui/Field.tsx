@@ -64,7 +64,7 @@ export function Select<T extends string>({ label, hint, error, choices, value, o
   return (
     <AriaSelect {...rest} className="field" isInvalid={Boolean(error)} selectedKey={value} placeholder={placeholder ?? ' '}
       onSelectionChange={(key: Key | null) => key !== null && onChange(key as T)}>
-      <Label>{label}</Label>
+      <Label className="label">{label}</Label>
       <AriaButton className="input select-button">
         <SelectValue />
         <ChevronDown aria-hidden="true" />

@@ -13,21 +13,24 @@ export interface APIError {
   success?: boolean
 }
 
-export interface ActivityBody {
-  data: ActivityBodyDataStruct
-  success: boolean
+export interface AddRevocationRequest {
+  /** jti: when the token expires; default: when any token has */
+  expiresAt?: string
+  kind: "jti" | "session" | "user" | "app"
+  /** At most 1000 characters; the first 100 are kept */
+  reason?: string
+  /** The jti, or the id of the session, user or app */
+  subject: string
+  /** jti: whose token it is */
+  userId?: string
 }
 
-export interface ActivityBodyDataStruct {
-  entries: Array<Entry>
-  limit: number
-  offset: number
-  /** Of all pages */
-  total: number
+export interface AddRevocationResult {
+  data: Revoked
 }
 
 export interface AdminHealth {
-  feed: AdminHealthFeedStruct
+  feed: AdminHealthFeed
   /** The service that mails leave by */
   mail: string
   /** kid of the key that signs */
@@ -37,20 +40,24 @@ export interface AdminHealth {
   status: "healthy" | "degraded"
 }
 
-export interface AdminHealthFeedStruct {
+export interface AdminHealthFeed {
   /** Milliseconds since the last sign of life; -1: there was none */
   ageMs: number
   /** The server knows every revocation without asking */
   current: boolean
 }
 
-export interface AdminOnlyOutputBody {
+export interface AdminHealthResult {
+  data: AdminHealth
+}
+
+export interface AdminOnlyResult {
   admin: UserBrief
   adminCapabilities: Array<string>
   message: string
 }
 
-export interface ApiHealthBody {
+export interface ApiHealthResult {
   auth: ClerkBody
   database: Connection
   /** Optional; false without Redis, which is well. */
@@ -118,12 +125,16 @@ export interface AppChange {
   verificationRequired?: boolean | null
 }
 
-export interface AppInfoOutputBody {
+export interface AppInfoResult {
   appId: string
   requestingUser: UserBrief
   /** All users of the app */
   userCount: number
   users: Array<UserView>
+}
+
+export interface AppResult {
+  data: App
 }
 
 export interface Appended {
@@ -146,6 +157,12 @@ export interface AuditEntry {
   userAgent: string | null
   /** Whom it happened to */
   userId: string | null
+}
+
+export interface AuditEntryPage {
+  data: Array<AuditEntry>
+  /** null: this is the last page */
+  nextCursor: string | null
 }
 
 export interface AuthDetail {
@@ -177,12 +194,6 @@ export interface AuthError {
   timestamp: string
 }
 
-export interface AwaitedBody {
-  /** A number, also as text */
-  credentialId: number | string
-  options?: SyncBody
-}
-
 export interface AwaitedData {
   appendResult: Appended
   /** Meta only */
@@ -197,7 +208,13 @@ export interface AwaitedData {
   spreadsheetId: string
 }
 
-export interface AwaitedOutputBody {
+export interface AwaitedRequest {
+  /** A number, also as text */
+  credentialId: number | string
+  options?: SyncRequest
+}
+
+export interface AwaitedResult {
   data: AwaitedData
   message?: string
   success: boolean
@@ -209,13 +226,20 @@ export interface BoundCredential {
   verified: boolean
 }
 
-export interface ChangePasswordBody {
+export interface Brand {
+  /** #rrggbb */
+  color: string | null
+  /** A data: URL of a PNG, JPEG, WebP or SVG image of at most 64 KiB */
+  logo: string | null
+}
+
+export interface ChangePasswordRequest {
   currentPassword: string
   /** As at registration */
   newPassword: string
 }
 
-export interface ChangePasswordOutputBody {
+export interface ChangePasswordResult {
   message: string
   requiresReauthentication: boolean
 }
@@ -230,17 +254,6 @@ export interface Check {
   status: "ok" | "warn" | "fail"
 }
 
-export interface CheckBody {
-  jti: string
-}
-
-export interface CheckOutputBody {
-  reason?: string
-  revoked: boolean
-  /** Milliseconds since 1970 */
-  revokedAt?: number
-}
-
 export interface Checkpoint {
   /** Of the seal and of all before it, SHA-256, hexadecimal */
   hash: string
@@ -253,13 +266,6 @@ export interface Checkpoint {
   signature: string
 }
 
-export interface ChooseBody {
-  /** Mails at all */
-  email: boolean
-  /** null or left out: all, also those to come */
-  events?: Array<string> | null
-}
-
 export interface ClerkBody {
   /** State of the keys for Clerk session tokens. */
   clerk: "ok" | "stale" | "off"
@@ -269,7 +275,7 @@ export interface Connection {
   connected: boolean
 }
 
-export interface CreateAppBody {
+export interface CreateAppRequest {
   /** 30 to 86400 seconds; null: the server's. Tokens that were issued before live on as they are */
   accessTtl?: number | null
   /** https, or http on localhost; null: the server's */
@@ -295,7 +301,27 @@ export interface CreateAppBody {
   verificationRequired?: boolean | null
 }
 
-export interface CreateBody {
+export interface CreateRunRequest {
+  dryRun?: boolean
+  /** First day, YYYY-MM-DD in the source's own time zone, at most 37 months back */
+  from?: string
+  service: string
+  /** Last day, not later than today at the source */
+  to?: string
+}
+
+export interface CreateUserRequest {
+  /** Trimmed and lower-cased */
+  email: string
+  /** Take the address as verified */
+  emailVerified?: boolean
+  /** As at registration; better none: the user then chooses one */
+  password?: string
+  /** Default: user */
+  role?: "user" | "admin"
+}
+
+export interface CreateWebhookRequest {
   /** Of format telegram, and required there: a number, or the @name of a public channel */
   chatId?: string
   /** null or left out: all, also those to come */
@@ -306,7 +332,7 @@ export interface CreateBody {
   url: string
 }
 
-export interface CreateOutputBody {
+export interface CreateWebhookResult {
   /** Where a Telegram bot writes; null of other formats */
   chatId: string | null
   createdAt: string
@@ -319,17 +345,6 @@ export interface CreateOutputBody {
   secret?: string
   /** Of a chat only the host and the last four characters, without a scheme */
   url: string
-}
-
-export interface CreateUserBody {
-  /** Trimmed and lower-cased */
-  email: string
-  /** Take the address as verified */
-  emailVerified?: boolean
-  /** As at registration; better none: the user then chooses one */
-  password?: string
-  /** Default: user */
-  role?: "user" | "admin"
 }
 
 export interface Credential {
@@ -354,110 +369,15 @@ export interface Credential {
   verifiedAt: string | null
 }
 
-export interface DataOutputAdminHealthBody {
-  data: AdminHealth
+export interface CredentialVerifyStatusResult {
+  credentialId: number
+  expiresAt: string | null
+  lastVerifiedAt: string | null
+  verified: boolean
+  verifiedAt: string | null
 }
 
-export interface DataOutputAppBody {
-  data: App
-}
-
-export interface DataOutputEnqueuedBody {
-  data: Enqueued
-  message?: string
-  success: boolean
-}
-
-export interface DataOutputExportBody {
-  data: Export
-}
-
-export interface DataOutputJobBody {
-  data: Job
-}
-
-export interface DataOutputKeyInfoBody {
-  data: KeyInfo
-}
-
-export interface DataOutputListScheduleBody {
-  data: Array<Schedule>
-  message?: string
-  success: boolean
-}
-
-export interface DataOutputOnboardingBody {
-  data: Onboarding
-  message?: string
-  success: boolean
-}
-
-export interface DataOutputPersonBody {
-  data: Person
-  message?: string
-  success: boolean
-}
-
-export interface DataOutputPreviewBody {
-  data: Preview
-  message?: string
-  success: boolean
-}
-
-export interface DataOutputQueueStatsBody {
-  data: QueueStats
-  message?: string
-  success: boolean
-}
-
-export interface DataOutputRevokedAppBody {
-  data: RevokedApp
-}
-
-export interface DataOutputRevokedBody {
-  data: Revoked
-}
-
-export interface DataOutputRevokedKeyBody {
-  data: RevokedKey
-}
-
-export interface DataOutputScheduleBody {
-  data: Schedule
-  message?: string
-  success: boolean
-}
-
-export interface DataOutputStatsBody {
-  data: Stats
-}
-
-export interface DataOutputUserBody {
-  data: User
-}
-
-export interface DataStruct {
-  appId: string
-  createdAt: string
-  email: string
-  emailVerified: boolean
-  id: string
-  role: string
-}
-
-export interface DataStruct12 {
-  jobs: Array<KpiJob>
-}
-
-export interface DataStruct13 {
-  data: DataStruct14
-  failedReason?: string
-  progress: number
-  result: Result
-  status: "waiting" | "delayed" | "active" | "completed" | "failed" | "cancelled"
-}
-
-export interface DataStruct14 {
+export interface DataStruct13Data {
   createdAt: string
   jobId: string
   retryCount: number
@@ -468,20 +388,14 @@ export interface DataStruct14 {
   userId: number
 }
 
-export interface DeleteOutputBody {
-  deletedUser: DeletedUserStruct
+export interface DeleteAccountResult {
+  deletedUser: DeleteAccountResultDeletedUser
   message: string
 }
 
-export interface DeletedUserStruct {
+export interface DeleteAccountResultDeletedUser {
   email: string
   id: string
-}
-
-export interface DeliveriesOutputBody {
-  deliveries: Array<Delivery>
-  /** null: this is the last page */
-  nextCursor: string | null
 }
 
 export interface Delivery {
@@ -507,7 +421,7 @@ export interface Difference {
   old: unknown
 }
 
-export interface DisableOutputBody {
+export interface DisableServiceResult {
   enabled: boolean
   service: string
 }
@@ -517,23 +431,27 @@ export interface DoctorReport {
   status: "ok" | "warn" | "fail"
 }
 
-export interface DoneOutputBody {
+export interface DoctorResult {
+  data: DoctorReport
+}
+
+export interface DoneResult {
   message: string
   success: boolean
 }
 
-export interface EmailBody {
+export interface EmailRequest {
   /** Default: the default app */
   appId?: string
   email: string
 }
 
-export interface EnableInputBody {
+export interface EnableServiceRequest {
   /** A number, or the same as a string */
   credentialId: number | string
 }
 
-export interface EnableOutputBody {
+export interface EnableServiceResult {
   credentialId: number
   enabled: boolean
   service: string
@@ -543,6 +461,22 @@ export interface Enqueued {
   jobId: string
   service: string
   userId: number
+}
+
+export interface Entrance {
+  brand: Brand
+  id: string
+  name: string
+  /** Upper case, lower case, digit and special character are needed */
+  passwordClasses: boolean
+  /** Characters */
+  passwordMin: number
+  /** Anybody may register */
+  registrationOpen: boolean
+}
+
+export interface EntranceResult {
+  data: Entrance
 }
 
 export interface Entry {
@@ -572,6 +506,10 @@ export interface Export {
   more: Record<string, unknown>
   profile: ExportedProfile
   sessions: Array<ExportedSession>
+}
+
+export interface ExportDataResult {
+  data: Export
 }
 
 export interface ExportedEvent {
@@ -612,11 +550,6 @@ export interface ExportedSession {
   userAgent: string | null
 }
 
-export interface FeedBody {
-  /** In the order in which they were made */
-  data: Array<Revocation>
-}
-
 export interface FigureRow {
   /** First day of the period */
   day: string
@@ -655,7 +588,7 @@ export interface FileView {
   sheetId: number
 }
 
-export interface FilesOutputBody {
+export interface FilesResult {
   data: Array<FileView>
   success: boolean
 }
@@ -674,17 +607,52 @@ export interface Finding {
   seal?: number
 }
 
-export interface HealthBody {
+export interface GetCurrentUserResult {
+  data: GetCurrentUserResultData
+  tokenInfo: GetCurrentUserResultTokenInfo
+  user: UserView
+}
+
+export interface GetCurrentUserResultData {
+  appId: string
+  createdAt: string
+  email: string
+  emailVerified: boolean
+  id: string
+  role: string
+}
+
+export interface GetCurrentUserResultTokenInfo {
+  exp: number
+  iat: number
+  jti: string
+  tokenVersion: number
+}
+
+export interface GetJobResult {
+  data: GetJobResultData
+  success: boolean
+}
+
+export interface GetJobResultData {
+  data: DataStruct13Data
+  failedReason?: string
+  progress: number
+  result: Result
+  status: "waiting" | "delayed" | "active" | "completed" | "failed" | "cancelled"
+}
+
+export interface GetProfileResult {
+  message: string
+  user: UserBrief
+}
+
+export interface HealthResult {
   database: "connected" | "disconnected"
   status: "healthy" | "unhealthy"
   /** Days, hours and minutes since the start. */
   uptime: string
   version: string
-}
-
-export interface IdentitiesOutputBody {
-  data: Array<Identity>
-  nextCursor: string | null
 }
 
 export interface Identity {
@@ -703,7 +671,7 @@ export interface IdentityName {
   subject: string
 }
 
-export interface IntrospectOutputBody {
+export interface IntrospectResult {
   data: Introspection
 }
 
@@ -739,9 +707,8 @@ export interface Job {
   state: "available" | "cancelled" | "completed" | "discarded" | "pending" | "retryable" | "running" | "scheduled"
 }
 
-export interface JobOutputBody {
-  data: DataStruct13
-  success: boolean
+export interface JobResult {
+  data: Job
 }
 
 export interface KeptMail {
@@ -776,16 +743,134 @@ export interface KeyInfo {
   state: "signing" | "next" | "verifying" | "published" | "retired" | "gone" | "revoked"
 }
 
+export interface KeyInfoResult {
+  data: KeyInfo
+}
+
 export interface KpiJob {
   jobId: string
   source: string
   targetDate: string
 }
 
-export interface ListOutputBody {
+export interface ListActivityResult {
+  data: ListActivityResultData
+  success: boolean
+}
+
+export interface ListActivityResultData {
+  entries: Array<Entry>
+  limit: number
+  offset: number
+  /** Of all pages */
+  total: number
+}
+
+export interface ListAppsResult {
+  data: Array<App>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListCredentialUsesResult {
+  /** null: this is the last page */
+  nextCursor: string | null
+  uses: Array<Use>
+}
+
+export interface ListCredentialVersionsResult {
+  /** Always null: the history is one page */
+  nextCursor: string | null
+  versions: Array<Version>
+}
+
+export interface ListCredentialsResult {
   credentials: Array<Credential>
   /** null: this is the last page */
   nextCursor: string | null
+}
+
+export interface ListDeliveriesResult {
+  deliveries: Array<Delivery>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListIdentitiesResult {
+  data: Array<Identity>
+  nextCursor: string | null
+}
+
+export interface ListKeysResult {
+  data: Array<KeyInfo>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListLiveRevocationsResult {
+  /** In the order in which they were made */
+  data: Array<Revocation>
+}
+
+export interface ListLiveSessionsResult {
+  data: Array<LiveSession>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListMailsResult {
+  data: Array<KeptMail>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListQueuedJobsResult {
+  data: Array<Job>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListRevocationsResult {
+  data: Array<Revocation>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListRunsResult {
+  nextCursor: string | null
+  /** Without the diff of dry runs */
+  runs: Array<Run>
+}
+
+export interface ListSchedulesResult {
+  data: Array<Schedule>
+  message?: string
+  success: boolean
+}
+
+export interface ListServicesResult {
+  services: Array<ServiceState>
+}
+
+export interface ListSessionsResult {
+  data: Array<Session>
+  nextCursor: string | null
+}
+
+export interface ListSheetMappingsResult {
+  mappings: Array<Mapping>
+}
+
+export interface ListUsersResult {
+  data: Array<User>
+  /** null: this is the last page */
+  nextCursor: string | null
+}
+
+export interface ListWebhooksResult {
+  /** Always null: they are few */
+  nextCursor: string | null
+  webhooks: Array<Webhook>
 }
 
 export interface LiveSession {
@@ -800,7 +885,7 @@ export interface LiveSession {
   userId: string
 }
 
-export interface LoginBody {
+export interface LoginRequest {
   /** Default: the default app */
   appId?: string
   email: string
@@ -809,7 +894,7 @@ export interface LoginBody {
   password: string
 }
 
-export interface LogoutOutputBody {
+export interface LogoutResult {
   message: string
 }
 
@@ -822,25 +907,7 @@ export interface Mapping {
   updatedAt: string
 }
 
-export interface MappingBody {
-  service: string
-  /** Name of the tab */
-  sheetName: string
-  /** The long id in the spreadsheet's address */
-  spreadsheetId: string
-}
-
-export interface MappingsOutputBody {
-  mappings: Array<Mapping>
-}
-
-export interface MeOutputBody {
-  data: DataStruct
-  tokenInfo: TokenInfoStruct
-  user: UserView
-}
-
-export interface MessageOutputBody {
+export interface MessageResult {
   message: string
 }
 
@@ -848,52 +915,10 @@ export interface Onboarding {
   onboardingComplete: boolean
 }
 
-export interface PageOutputAppBody {
-  data: Array<App>
-  /** null: this is the last page */
-  nextCursor: string | null
-}
-
-export interface PageOutputAuditEntryBody {
-  data: Array<AuditEntry>
-  /** null: this is the last page */
-  nextCursor: string | null
-}
-
-export interface PageOutputJobBody {
-  data: Array<Job>
-  /** null: this is the last page */
-  nextCursor: string | null
-}
-
-export interface PageOutputKeptMailBody {
-  data: Array<KeptMail>
-  /** null: this is the last page */
-  nextCursor: string | null
-}
-
-export interface PageOutputKeyInfoBody {
-  data: Array<KeyInfo>
-  /** null: this is the last page */
-  nextCursor: string | null
-}
-
-export interface PageOutputLiveSessionBody {
-  data: Array<LiveSession>
-  /** null: this is the last page */
-  nextCursor: string | null
-}
-
-export interface PageOutputRevocationBody {
-  data: Array<Revocation>
-  /** null: this is the last page */
-  nextCursor: string | null
-}
-
-export interface PageOutputUserBody {
-  data: Array<User>
-  /** null: this is the last page */
-  nextCursor: string | null
+export interface OnboardingResult {
+  data: Onboarding
+  message?: string
+  success: boolean
 }
 
 export interface Person {
@@ -911,13 +936,14 @@ export interface Preview {
   timezone: string
 }
 
-export interface ProbeBody {
-  status: "ok" | "unavailable"
+export interface PreviewScheduleResult {
+  data: Preview
+  message?: string
+  success: boolean
 }
 
-export interface ProfileOutputBody {
-  message: string
-  user: UserBrief
+export interface ProbeResult {
+  status: "ok" | "unavailable"
 }
 
 export interface QueueStats {
@@ -928,19 +954,32 @@ export interface QueueStats {
   waiting: number
 }
 
-export interface ReasonBody {
-  /** At most 1000 characters; the first 100 are kept */
-  reason?: string
+export interface QueueStatsResult {
+  data: QueueStats
+  message?: string
+  success: boolean
 }
 
-export interface RefreshBody {
+export interface ReadTabResult {
+  /** Rows end at their last cell that is not empty, and the list at the last such row */
+  data: Array<Array<string>>
+  /** Of the next rows, while the tab has any */
+  nextOffset?: number
+  success: boolean
+}
+
+export interface RefreshRequest {
   /** Default: the default app */
   appId?: string
   /** Left out in cookie mode */
   refreshToken?: string
 }
 
-export interface RegisterBody {
+export interface RefreshResult {
+  data: Tokens
+}
+
+export interface RegisterRequest {
   /** Default: the default app */
   appId?: string
   /** Trimmed and lower-cased */
@@ -971,11 +1010,7 @@ export interface Report {
   seals: number
 }
 
-export interface ReportOutputBody {
-  data: DoctorReport
-}
-
-export interface ResetBody {
+export interface ResetPasswordRequest {
   /** As at registration */
   newPassword: string
   token: string
@@ -1027,16 +1062,28 @@ export interface Revocation {
   version: number | null
 }
 
-export interface RevocationBody {
-  /** jti: when the token expires; default: when any token has */
-  expiresAt?: string
-  kind: "jti" | "session" | "user" | "app"
+export interface RevocationCheckRequest {
+  jti: string
+}
+
+export interface RevocationCheckResult {
+  reason?: string
+  revoked: boolean
+  /** Milliseconds since 1970 */
+  revokedAt?: number
+}
+
+export interface RevokeAppRequest {
   /** At most 1000 characters; the first 100 are kept */
   reason?: string
-  /** The jti, or the id of the session, user or app */
-  subject: string
-  /** jti: whose token it is */
-  userId?: string
+}
+
+export interface RevokeAppResult {
+  data: RevokedApp
+}
+
+export interface RevokeKeyResult {
+  data: RevokedKey
 }
 
 export interface Revoked {
@@ -1074,11 +1121,7 @@ export interface RevokedKey {
   successor?: string
 }
 
-export interface RoleBody {
-  role: "user" | "admin"
-}
-
-export interface RotateBody {
+export interface RotateKeysRequest {
   /** The old keys stay active: they could sign again */
   keepOld?: boolean
 }
@@ -1111,22 +1154,13 @@ export interface Run {
   undoneAt: string | null
 }
 
-export interface RunBody {
-  dryRun?: boolean
-  /** First day, YYYY-MM-DD in the source's own time zone, at most 37 months back */
-  from?: string
-  service: string
-  /** Last day, not later than today at the source */
-  to?: string
+export interface RunScheduleResult {
+  data: Enqueued
+  message?: string
+  success: boolean
 }
 
-export interface RunsOutputBody {
-  nextCursor: string | null
-  /** Without the diff of dry runs */
-  runs: Array<Run>
-}
-
-export interface SaveBody {
+export interface SaveCredentialRequest {
   /** The credential as the provider gave it: a JSON object, or the same as JSON text */
   credentialJson: string | Record<string, unknown>
   /** 1 to 255 characters */
@@ -1134,7 +1168,7 @@ export interface SaveBody {
   service: string
 }
 
-export interface SaveOutputBody {
+export interface SaveCredentialResult {
   createdAt: string
   credentialId: number
   maskedPreview: string
@@ -1159,26 +1193,10 @@ export interface Schedule {
   updated_at: string
 }
 
-export interface ScheduleInputBody {
-  cron: string
-  enabled: boolean | null
-  /**
-   * After times that no server was there for: once (the default) makes one run, each one for every missed day, at most
-   * 31. Left out: stays as it is
-   */
-  misfire?: "once" | "each"
-  /** IANA name; left out: stays as it is */
-  timezone?: string
-}
-
 export interface ServiceState {
   credential?: BoundCredential
   enabled: boolean
   name: string
-}
-
-export interface ServicesOutputBody {
-  services: Array<ServiceState>
 }
 
 export interface Session {
@@ -1192,9 +1210,48 @@ export interface Session {
   userAgent: string | null
 }
 
-export interface SessionsOutputBody {
-  data: Array<Session>
-  nextCursor: string | null
+export interface SetBrandRequest {
+  /** #rrggbb; null: the house's own */
+  color?: string | null
+  /** A data: URL of a PNG, JPEG, WebP or SVG image of at most 64 KiB; null: the house's own */
+  logo?: string | null
+}
+
+export interface SetNotificationsRequest {
+  /** Mails at all */
+  email: boolean
+  /** null or left out: all, also those to come */
+  events?: Array<string> | null
+}
+
+export interface SetScheduleRequest {
+  cron: string
+  enabled: boolean | null
+  /**
+   * After times that no server was there for: once (the default) makes one run, each one for every missed day, at most
+   * 31. Left out: stays as it is
+   */
+  misfire?: "once" | "each"
+  /** IANA name; left out: stays as it is */
+  timezone?: string
+}
+
+export interface SetScheduleResult {
+  data: Schedule
+  message?: string
+  success: boolean
+}
+
+export interface SetSheetMappingRequest {
+  service: string
+  /** Name of the tab */
+  sheetName: string
+  /** The long id in the spreadsheet's address */
+  spreadsheetId: string
+}
+
+export interface SetUserRoleRequest {
+  role: "user" | "admin"
 }
 
 export interface Settings {
@@ -1221,7 +1278,7 @@ export interface SignedIn {
   user: UserBrief
 }
 
-export interface SignedInOutputBody {
+export interface SignedInResult {
   data: SignedIn
   /** The same as in data */
   emailVerificationRequired?: boolean
@@ -1240,13 +1297,21 @@ export interface Stats {
   users: number
 }
 
-export interface SyncAllOutputBody {
-  data: DataStruct12
+export interface StatsResult {
+  data: Stats
+}
+
+export interface SyncAllResult {
+  data: SyncAllResultData
   message: string
   success: boolean
 }
 
-export interface SyncBody {
+export interface SyncAllResultData {
+  jobs: Array<KpiJob>
+}
+
+export interface SyncRequest {
   /** Instead of the mapping's */
   sheetName?: string
   /** Instead of the mapping's */
@@ -1255,18 +1320,42 @@ export interface SyncBody {
   targetDate?: string
 }
 
-export interface SyncOutputBody {
+export interface SyncServiceResult {
   data: KpiJob
   message: string
   success: boolean
 }
 
-export interface TestAuthOutputBody {
+export interface TestAuthResult {
   message: string
-  tokenValidation: TokenValidationStruct
+  tokenValidation: TestAuthResultTokenValidation
 }
 
-export interface TestOutputBody {
+export interface TestAuthResultTokenValidation {
+  tokenClaims: TestAuthResultTokenValidationTokenClaims
+  user: TestAuthResultTokenValidationUser
+  valid: boolean
+}
+
+export interface TestAuthResultTokenValidationTokenClaims {
+  exp: string
+  iat: string
+  jti: string
+  timeUntilExpiry: string
+}
+
+export interface TestAuthResultTokenValidationUser {
+  appId: string
+  email: string
+  exp: number
+  iat: number
+  id: string
+  jti: string
+  role: string
+  tokenVersion: number
+}
+
+export interface TestNotificationsResult {
   /** A mail was queued */
   email: boolean
   message: string
@@ -1275,30 +1364,10 @@ export interface TestOutputBody {
   webhooks: number
 }
 
-export interface TokenBody {
+export interface TokenRequest {
   /** At most 1000 characters; the first 100 are kept */
   reason?: string
   token: string
-}
-
-export interface TokenClaimsStruct {
-  exp: string
-  iat: string
-  jti: string
-  timeUntilExpiry: string
-}
-
-export interface TokenInfoStruct {
-  exp: number
-  iat: number
-  jti: string
-  tokenVersion: number
-}
-
-export interface TokenValidationStruct {
-  tokenClaims: TokenClaimsStruct
-  user: UserStruct
-  valid: boolean
 }
 
 export interface Tokens {
@@ -1311,10 +1380,6 @@ export interface Tokens {
   tokenType: "Bearer"
 }
 
-export interface TokensOutputBody {
-  data: Tokens
-}
-
 export interface Undone {
   /** Cells that were left alone, because somebody has changed them since */
   left: number
@@ -1322,13 +1387,7 @@ export interface Undone {
   restored: number
 }
 
-export interface UpdateBody {
-  /** Checked when it is sent */
-  currentPassword?: string
-  email?: string
-}
-
-export interface UpdateInputBody {
+export interface UpdateCredentialRequest {
   /** The credential as the provider gave it: a JSON object, or the same as JSON text */
   credentialJson?: string | Record<string, unknown>
   /** 1 to 255 characters */
@@ -1337,12 +1396,7 @@ export interface UpdateInputBody {
   service?: string
 }
 
-export interface UpdateOutputBody {
-  message: string
-  user: UserView
-}
-
-export interface UpdateOutputBody2 {
+export interface UpdateOutputBody2Result {
   id: number
   name: string
   service: string
@@ -1350,6 +1404,17 @@ export interface UpdateOutputBody2 {
   verified: boolean
   /** Counts the contents */
   version: number
+}
+
+export interface UpdateProfileRequest {
+  /** Checked when it is sent */
+  currentPassword?: string
+  email?: string
+}
+
+export interface UpdateProfileResult {
+  message: string
+  user: UserView
 }
 
 export interface Use {
@@ -1388,15 +1453,14 @@ export interface UserBrief {
   role?: string
 }
 
-export interface UserStruct {
-  appId: string
-  email: string
-  exp: number
-  iat: number
-  id: string
-  jti: string
-  role: string
-  tokenVersion: number
+export interface UserResult {
+  data: User
+}
+
+export interface UserStatusResult {
+  data: Person
+  message?: string
+  success: boolean
 }
 
 export interface UserView {
@@ -1406,46 +1470,24 @@ export interface UserView {
   role: string
 }
 
-export interface UsesOutputBody {
-  /** null: this is the last page */
-  nextCursor: string | null
-  uses: Array<Use>
-}
-
-export interface ValuesOutputBody {
-  /** Rows end at their last cell that is not empty, and the list at the last such row */
-  data: Array<Array<string>>
-  /** Of the next rows, while the tab has any */
-  nextOffset?: number
-  success: boolean
-}
-
-export interface VerifyBody {
-  token: string
-}
-
-export interface VerifyOutputBody {
-  message: string
-  user: UserBrief
-}
-
-export interface VerifyOutputBody2 {
+export interface VerifyAuditResult {
   data: Report
 }
 
-export interface VerifyOutputBody3 {
+export interface VerifyCredentialResult {
   connectedAs: string
   expiresAt?: string
   message: string
   verified: boolean
 }
 
-export interface VerifyStatusOutputBody {
-  credentialId: number
-  expiresAt: string | null
-  lastVerifiedAt: string | null
-  verified: boolean
-  verifiedAt: string | null
+export interface VerifyEmailRequest {
+  token: string
+}
+
+export interface VerifyEmailResult {
+  message: string
+  user: UserBrief
 }
 
 export interface Version {
@@ -1459,12 +1501,6 @@ export interface Version {
   type: "service_account" | "oauth" | "access_token"
 }
 
-export interface VersionsOutputBody {
-  /** Always null: the history is one page */
-  nextCursor: string | null
-  versions: Array<Version>
-}
-
 export interface Webhook {
   /** Where a Telegram bot writes; null of other formats */
   chatId: string | null
@@ -1476,10 +1512,4 @@ export interface Webhook {
   id: string
   /** Of a chat only the host and the last four characters, without a scheme */
   url: string
-}
-
-export interface WebhooksOutputBody {
-  /** Always null: they are few */
-  nextCursor: string | null
-  webhooks: Array<Webhook>
 }

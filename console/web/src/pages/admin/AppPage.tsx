@@ -11,6 +11,7 @@ import { Switch, TextField } from '../../ui/Field'
 import { Card, Page } from '../../ui/Page'
 import { toast } from '../../ui/toast'
 import { useAsk } from '../../ui/ask'
+import { Look } from './Look'
 
 export default function AppPage() {
   const { t } = useTranslation('admin')
@@ -35,6 +36,7 @@ export default function AppPage() {
       <Loaded query={app} lines={10}>{({ data }) => (
         <>
           <Settings key={data.updatedAt} app={data} />
+          <Look id={id} />
           <Card title={t('app.danger')}>
             <div className="row">
               <Button look="danger" onPress={revoke}>{t('app.revoke')}</Button>

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react'
 import { addMessages } from '../../i18n'
 import messages from '../../messages/en/auth.json'
+import { Brand } from '../../shell/Brand'
 import { Centre } from '../../shell/Gate'
 
 addMessages('auth', messages)
@@ -9,7 +10,7 @@ addMessages('auth', messages)
 export function AuthCard({ title, children }: { title: string; children: ReactNode }) {
   return (
     <Centre>
-      <div className="brand"><img src="/console/icon.svg" alt="" />TurKey</div>
+      <div className="brand"><Brand /></div>
       <section className="card">
         <h1>{title}</h1>
         {children}

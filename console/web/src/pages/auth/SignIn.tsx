@@ -7,11 +7,13 @@ import { useAccount } from '../../session/context'
 import { Button } from '../../ui/Button'
 import { Failure, Notice, useCountdown } from '../../ui/Feedback'
 import { TextField } from '../../ui/Field'
+import { useEntrance } from '../../shell/brand'
 import { AuthCard } from './AuthCard'
 
 export function SignIn() {
   const { t } = useTranslation('auth')
   const account = useAccount()
+  const app = useEntrance()
   const [query] = useSearchParams()
   const { search } = useLocation()
   const [email, setEmail] = useState(query.get('email') ?? '')
@@ -37,7 +39,7 @@ export function SignIn() {
       </form>
       <div className="links">
         <Link to={{ pathname: '/forgot-password', search }}>{t('forgot')}</Link>
-        <Link to={{ pathname: '/sign-up', search }}>{t('signUp')}</Link>
+        {app?.registrationOpen !== false && <Link to={{ pathname: '/sign-up', search }}>{t('signUp')}</Link>}
       </div>
     </AuthCard>
   )

@@ -7,12 +7,14 @@ import { useAccount } from '../../session/context'
 import { Button } from '../../ui/Button'
 import { Failure } from '../../ui/Feedback'
 import { TextField } from '../../ui/Field'
+import { useEntrance } from '../../shell/brand'
 import { AuthCard } from './AuthCard'
 import { Resend } from './SignIn'
 
 export function SignUp() {
   const { t } = useTranslation('auth')
   const account = useAccount()
+  const app = useEntrance()
   const { search } = useLocation()
   const [email, setEmail] = useState('')
   const [password, setPassword] = useState('')
@@ -40,7 +42,7 @@ export function SignUp() {
       <form onSubmit={submit}>
         <TextField label={t('email')} type="email" name="email" autoComplete="username" isRequired value={email} onChange={setEmail} autoFocus error={fieldError(enter.error, 'email')} />
         <TextField label={t('newPassword')} type="password" name="password" autoComplete="new-password" isRequired value={password} onChange={setPassword}
-          hint={t('passwordRules', { min: 8 })} error={fieldError(enter.error, 'password')} />
+          hint={t(app?.passwordClasses === false ? 'passwordLength' : 'passwordRules', { min: app?.passwordMin ?? 8 })} error={fieldError(enter.error, 'password')} />
         <Button type="submit" look="primary wide" busy={enter.isPending} isDisabled={!email || !password}>{t('signUp')}</Button>
       </form>
       <p className="small">{t('haveAccount')} <Link to={{ pathname: '/sign-in', search }}>{t('signIn')}</Link></p>

@@ -26,7 +26,7 @@ export function Change({ service, metric, currency, comparison: c }: ChangeProps
     <p className="small change">
       <span className={better(metric, change) ?? 'soft'}><Icon aria-hidden="true" /><span className="sr-only">{direction} </span>{change === 0 ? t('compare.same') : size}</span>
       {' '}<span className="soft">{t('compare.before', { value: say(service, metric, c.from, currency) })}</span>
-      {c.provisional > 0 && <span className="soft"> · {t('compare.provisional', { count: c.provisional })}</span>}
+      {c.provisional > 0 && <span className="soft block">{t('compare.provisional', { count: c.provisional })}</span>}
     </p>
   )
 }

@@ -7,7 +7,8 @@ import type { Point } from './figures'
 interface ChartProps {
   label: string
   points: readonly Point[]
-  format: (value: number) => string
+  /** Says a value at the axis, where there is little room. */
+  tick: (value: number) => string
   /** The day under the pointer. */
   onPoint: (point: Point | null) => void
 }
@@ -15,7 +16,7 @@ interface ChartProps {
 const height = 168
 
 /** One metric over days: settled days as a line, days that may still change dashed with hollow points, days without figures as gaps. */
-export default function Chart({ label, points, format, onPoint }: ChartProps) {
+export default function Chart({ label, points, tick, onPoint }: ChartProps) {
   const box = useRef<HTMLDivElement>(null)
   const look = useLook()
   useEffect(() => {
@@ -31,12 +32,13 @@ export default function Chart({ label, points, format, onPoint }: ChartProps) {
       width: el.clientWidth || 300,
       height,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'), // a day is a day, whatever zone the browser is in
+      padding: [10, 10, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
       scales: { y: { range: (_, low, high) => (low === high ? [Math.min(0, low), high || 1] : [Math.min(0, low), high * 1.08]) } },
       axes: [
-        { stroke: soft, font, grid: { show: false }, ticks: { show: false }, space: 70, incrs: [86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400, 91 * 86_400], values: (_, days) => days.map(shortDay) },
-        { stroke: soft, font, size: 74, space: 40, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, ticks) => ticks.map((v) => format(v)) },
+        { stroke: soft, font, grid: { show: false }, ticks: { show: false }, space: 70, size: 30, incrs: [86_400, 2 * 86_400, 7 * 86_400, 14 * 86_400, 30 * 86_400, 91 * 86_400], values: (_, days) => days.map(shortDay) },
+        { stroke: soft, font, size: 58, space: 40, grid: { stroke: grid, width: 1 }, ticks: { show: false }, values: (_, ticks) => ticks.map((v) => tick(v)) },
       ],
       series: [
         {},
@@ -51,7 +53,7 @@ export default function Chart({ label, points, format, onPoint }: ChartProps) {
       sized.disconnect()
       chart.destroy()
     }
-  }, [points, format, onPoint, look])
+  }, [points, tick, onPoint, look])
   return <div className="chart" role="img" aria-label={label} ref={box} />
 }
 

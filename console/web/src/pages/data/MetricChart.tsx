@@ -4,7 +4,7 @@ import { day } from '../../format'
 import { Badge, Skeleton } from '../../ui/Feedback'
 import { Card } from '../../ui/Page'
 import type { Point } from './figures'
-import { say } from './metrics'
+import { atAxis, say } from './metrics'
 
 const Chart = lazy(() => import('./Chart'))
 
@@ -21,7 +21,8 @@ export function MetricChart({ service, metric, name, currency, points }: MetricC
   const { t } = useTranslation('data')
   const [point, setPoint] = useState<Point | null>(null)
   const [open, setOpen] = useState(false)
-  const format = useCallback((v: number) => say(service, metric, v, currency), [service, metric, currency])
+  const format = (v: number) => say(service, metric, v, currency)
+  const tick = useCallback((v: number) => atAxis(service, metric, v, currency), [service, metric, currency])
   const values = points.flatMap((p) => (p.value === null ? [] : [p.value]))
   const label = values.length > 0
     ? t('chart.label', { name, from: day(points[0]?.day ?? ''), to: day(points.at(-1)?.day ?? ''), low: format(Math.min(...values)), high: format(Math.max(...values)) })
@@ -32,7 +33,7 @@ export function MetricChart({ service, metric, name, currency, points }: MetricC
         <h3 id={`metric-${metric}`}>{name}</h3>
         <span className="small soft" aria-hidden="true">{point ? `${day(point.day)}: ${point.value === null ? t('chart.none') : format(point.value)}${point.provisional ? ` (${t('provisional')})` : ''}` : ''}</span>
       </div>
-      <Suspense fallback={<Skeleton lines={5} />}><Chart label={label} points={points} format={format} onPoint={setPoint} /></Suspense>
+      <Suspense fallback={<Skeleton lines={5} />}><Chart label={label} points={points} tick={tick} onPoint={setPoint} /></Suspense>
       <details onToggle={(e) => setOpen(e.currentTarget.open)}>
         <summary className="small">{t('chart.table')}<span className="sr-only">: {name}</span></summary>
         {open && (

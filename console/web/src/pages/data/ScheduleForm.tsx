@@ -11,7 +11,7 @@ import { Select, Switch, TextField } from '../../ui/Field'
 import { toast } from '../../ui/toast'
 import { useSettled } from '../admin/settled'
 import { cronOf, planOf, type Rhythm } from './cron'
-import { When } from './Schedules'
+import { When, zoneOf } from './Schedules'
 import { useServiceName } from './sources'
 import { ZonePicker } from './ZonePicker'
 
@@ -24,7 +24,7 @@ export function ScheduleForm({ schedule: s, onClose }: { schedule: schemas.Sched
   const queries = useQueryClient()
   const name = useServiceName()(s.service)
   const [plan, setPlan] = useState(() => planOf(s.cron))
-  const [zone, setZone] = useState(s.timezone)
+  const [zone, setZone] = useState(zoneOf(s))
   const [enabled, setEnabled] = useState(true)
   const [each, setEach] = useState(s.misfire === 'each')
   const cron = cronOf(plan)

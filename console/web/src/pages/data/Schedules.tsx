@@ -4,7 +4,8 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useNavigate } from 'react-router'
-import { ago, time } from '../../format'
+import { dayIn, time } from '../../format'
+import { language } from '../../i18n'
 import { useApi } from '../../session/context'
 import { Button } from '../../ui/Button'
 import { Badge, Failure, Loaded } from '../../ui/Feedback'
@@ -32,6 +33,9 @@ export default function Schedules() {
   )
 }
 
+/** The zone of a schedule; of one that nobody has set yet, the reader's. */
+export const zoneOf = (s: schemas.Schedule) => (s.created_at === s.updated_at ? ownZone() : s.timezone)
+
 /** A rhythm in words. */
 export function useRhythm() {
   const { t } = useTranslation('data')
@@ -50,7 +54,7 @@ function ScheduleCard({ schedule: s, onChange }: { schedule: schemas.Schedule; o
   const name = useServiceName()(s.service)
   const connected = useSources().data?.find((x) => x.name === s.service)?.enabled
   const change = useMutation({
-    mutationFn: (enabled: boolean) => api.schedules.set(s.service, { cron: s.cron, enabled }),
+    mutationFn: (enabled: boolean) => api.schedules.set(s.service, { cron: s.cron, enabled, timezone: zoneOf(s) }),
     onSuccess: async ({ data }) => {
       toast(t(data.enabled ? 'schedules.isOn' : 'schedules.isOff', { name }))
       await queries.invalidateQueries({ queryKey: ['data', 'schedules'] })
@@ -71,12 +75,19 @@ function ScheduleCard({ schedule: s, onChange }: { schedule: schemas.Schedule; o
       <Switch value={on} onChange={(v) => change.mutate(v)} hint={rhythm(s.cron)}>{t('schedules.collect', { name })}</Switch>
       {connected === false && <p className="small soft">{t('schedules.connectFirst', { name })} <Link to="/setup">{t('dashboard.connect')}</Link></p>}
       <Defs items={[
-        [t('zone.label'), s.timezone.replaceAll('_', ' ')],
+        [t('zone.label'), zoneOf(s).replaceAll('_', ' ')],
         [t('schedules.next'), s.next_run_at ? <When key="n" at={s.next_run_at} zone={s.timezone} /> : t('schedules.off')],
         [t('schedules.last'), <Moment key="l" at={s.last_run_at} />],
       ]} />
     </Card>
   )
+}
+
+/** "today", "tomorrow", "Friday", "in 12 days": by the reader's calendar. */
+function dayWord(at: string) {
+  const days = Math.round((Date.parse(dayIn((Date.parse(at) - Date.now()) / 86_400_000)) - Date.parse(dayIn(0))) / 86_400_000)
+  if (days > 1 && days < 7) return new Intl.DateTimeFormat(language, { weekday: 'long' }).format(new Date(at))
+  return new Intl.RelativeTimeFormat(language, { numeric: 'auto' }).format(days, 'day')
 }
 
 /** A moment in words, in the schedule's zone and, where it differs, in the reader's. */
@@ -86,7 +97,7 @@ export function When({ at, zone }: { at: string; zone: string }) {
   const here = time(at)
   return (
     <span>
-      <time dateTime={at}>{ago(at)}</time>
+      <time dateTime={at}>{dayWord(at)}</time>
       <span className="soft">, {there === here ? there : `${t('schedules.there', { time: there, zone: zone.replaceAll('_', ' ') })} · ${t('schedules.here', { time: here, zone: ownZone().replaceAll('_', ' ') })}`}</span>
     </span>
   )

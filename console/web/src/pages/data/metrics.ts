@@ -1,4 +1,5 @@
 import { money, number, percent } from '../../format'
+import { language } from '../../i18n'
 
 /** How a figure is said: an amount, a count, parts of a hundred, a part of one, or times. */
 type Unit = 'money' | 'count' | 'percent' | 'ratio' | 'times' | 'plain'
@@ -33,6 +34,18 @@ export function say(service: string, metric: string, value: number, currency: st
     case 'times': return `${number(value, 2)}×`
     case 'count': return number(value)
     case 'plain': return number(value, 2)
+  }
+}
+
+/** The same at a chart's axis: short, "€2K". */
+export function atAxis(service: string, metric: string, value: number, currency: string): string {
+  const short = { notation: 'compact', maximumFractionDigits: 1 } as const
+  switch (unitOf(service, metric)) {
+    case 'money': return new Intl.NumberFormat(language, currency ? { ...short, style: 'currency', currency } : short).format(value)
+    case 'percent': return percent(value / 100)
+    case 'ratio': return percent(value)
+    case 'times': return `${number(value, 1)}×`
+    default: return new Intl.NumberFormat(language, short).format(value)
   }
 }
 

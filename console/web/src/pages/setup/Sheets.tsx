@@ -1,5 +1,5 @@
 import type { schemas } from '@turkey/sdk'
-import { ExternalLink, Sheet } from 'lucide-react'
+import { Sheet } from 'lucide-react'
 import { useTranslation } from 'react-i18next'
 import { Link, useSearchParams } from 'react-router'
 import { useApi } from '../../session/context'
@@ -12,6 +12,7 @@ import { sheetsService, titleOf } from './catalogue'
 import { sheetsCredential, useCredentials, useMappings, useServices } from './data'
 import { MappingForm, useSpreadsheets } from './MappingForm'
 import { ServiceIcon } from './ServiceChoice'
+import { SheetLink } from './SheetLink'
 import { TabPreview, useTab } from './TabPreview'
 
 export default function Sheets() {
@@ -55,7 +56,7 @@ function Source({ service, credential, mappings }: { service: string; credential
   }
   return (
     <Card title={<span className="row"><ServiceIcon service={service} />{title}</span>} actions={!editing && <>
-      {mapping && <Button look="small danger" aria-label={t('sheets.removeTitle', { service: title })} onPress={() => remove(mapping)}>{t('sheets.remove')}</Button>}
+      {mapping && <Button look="small danger" aria-label={`${t('sheets.remove')}: ${title}`} onPress={() => remove(mapping)}>{t('sheets.remove')}</Button>}
       <Button look={mapping ? 'small' : 'small primary'} aria-label={`${t(mapping ? 'sheets.change' : 'sheets.choose')}: ${title}`} onPress={() => edit(true)}>{t(mapping ? 'sheets.change' : 'sheets.choose')}</Button>
     </>}>
       {editing
@@ -77,10 +78,4 @@ function Mapped({ mapping: m, credential }: { mapping: schemas.Mapping; credenti
       <TabPreview service={m.service} tab={tab} />
     </>
   )
-}
-
-/** Leads to the spreadsheet itself. */
-export function SheetLink({ id }: { id: string }) {
-  const { t } = useTranslation('setup')
-  return <a href={`https://docs.google.com/spreadsheets/d/${encodeURIComponent(id)}`} target="_blank" rel="noreferrer">{t('sheets.open')} <ExternalLink aria-hidden="true" /><span className="sr-only">{t('links.newTab')}</span></a>
 }

@@ -29,7 +29,7 @@ export function Versions({ credential: c }: { credential: schemas.Credential }) 
           { id: 'type', header: t('details.kind'), cell: (v) => t(`types.${v.type}`) },
           { id: 'created', header: t('versions.saved'), cell: (v) => <Moment at={v.createdAt} /> },
           { id: 'replaced', header: t('versions.replaced'), cell: (v) => <Moment at={v.replacedAt} /> },
-          { id: 'acts', header: <span className="sr-only">{t('acts')}</span>, cell: (v) => (v.current ? null : <Button look="small" aria-label={t('versions.restoreTitle', { number: v.number })} onPress={() => restore(v)}>{t('versions.restore')}</Button>) },
+          { id: 'acts', header: <span className="sr-only">{t('acts')}</span>, cell: (v) => (v.current ? null : <Button look="small" aria-label={`${t('versions.restore')}: ${t('versions.version', { number: v.number })}`} onPress={() => restore(v)}>{t('versions.restore')}</Button>) },
         ]} />
       )}</Loaded>
       {dialog}

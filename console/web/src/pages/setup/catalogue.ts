@@ -57,6 +57,9 @@ const kinds: Record<string, readonly KindSpec[]> = {
   ],
 }
 
+/** Sources as people look for them; those of one's own come last. */
+export const sourcesIn = (names: readonly string[]): string[] => names.filter((n) => n !== sheetsService).sort((a, b) => Number(!(a in kinds)) - Number(!(b in kinds)))
+
 export const kindsOf = (service: string): readonly KindSpec[] => kinds[service] ?? [json]
 
 /** The columns that a source writes, and how many at the end its first generation did not have. */
