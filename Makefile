@@ -101,6 +101,9 @@ chaos: build ## kill a worker a hundred times in the middle of loads, compare, a
 	go test ./internal/chaos -run Killed -count 1 -v -timeout 30m -kills 100 -binary $(CURDIR)/bin/turkey -report $(CURDIR)/bench/CHAOS.md \
 		-commit "$$(git describe --always --dirty 2>/dev/null || echo none)"
 
+release: console ## archives for linux and darwin with SBOM and SHA256SUMS, into dist/ (VERSION=1.2.3)
+	sh scripts/release.sh "$(VERSION)"
+
 module: ## NAME=example.org/turkey: give the Go module another path
 	sh scripts/module.sh "$(NAME)"
 

@@ -26,9 +26,11 @@ func (s *Service) mountFeed(api huma.API) {
 		op.Security = []map[string][]string{{"serviceKey": {}}}
 		return op
 	}
-	huma.Register(api, keyed(operation(http.MethodGet, "/v1/revocations", "listLiveRevocations", "Authentication", "What is revoked now",
-		"For backend services that verify tokens themselves: everything that ends an access token before it expires. Ask again with If-None-Match, or follow the stream.")), s.handleFeed)
-	stream := keyed(operation(http.MethodGet, "/v1/revocations/stream", "followRevocations", "Authentication", "Follow the revocations",
+	feed := keyed(operation(http.MethodGet, "/v1/revocations", "listLiveRevocations", "Revocations", "What is revoked now",
+		"For backend services that verify tokens themselves: everything that ends an access token before it expires. Ask again with If-None-Match, or follow the stream."))
+	feed.Responses = map[string]*huma.Response{"304": {Description: "The caller's copy (If-None-Match) is current."}}
+	huma.Register(api, feed, s.handleFeed)
+	stream := keyed(operation(http.MethodGet, "/v1/revocations/stream", "followRevocations", "Revocations", "Follow the revocations",
 		"Server-sent events. `snapshot` first, with all that is revoked (after a `Last-Event-ID` only what came since); `revocation` for each new one, within a second; `keys` when the key "+
 			"set has changed; `alive` every second while the server knows everything. What was told before may come again. Trust what you know for as long as `alive` keeps coming, and refuse after that."))
 	stream.Responses = map[string]*huma.Response{"200": {Description: "Events until either side ends them", Content: map[string]*huma.MediaType{

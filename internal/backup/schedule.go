@@ -37,7 +37,15 @@ type ScheduleConfig struct {
 	DB    *db.DB
 	Queue *queue.Queue
 	Log   *slog.Logger
+	// Operator hears that a backup failed, once, and that one was made again.
+	Operator interface {
+		Tell(ctx context.Context, event, subject, message string) error
+		Over(ctx context.Context, event, subject, message string) error
+	}
 }
+
+// failedEvent is what the operator hears of.
+const failedEvent = "backup.failed"
 
 // Schedule makes a backup at each time that is due. Every server with the same settings inserts a job for it; the jobs of
 // one time are one.
@@ -136,7 +144,7 @@ func (w *worker) NextRetry(j *river.Job[due]) time.Time {
 func (w *worker) Work(ctx context.Context, j *river.Job[due]) error {
 	s, dir := w.s, w.s.cfg.Store.cfg.Dir
 	if st, err := Look(dir); err == nil && st.Newest != nil && !st.Newest.Manifest.CreatedAt.Before(j.Args.At) {
-		return nil // made since, by hand or by an attempt whose end was not noted
+		return s.cfg.Operator.Over(ctx, failedEvent, "", "A backup was made since.") // by hand, or by an attempt whose end was not noted
 	}
 	b, err := s.cfg.Store.Create(ctx, Full)
 	if err != nil {
@@ -145,11 +153,16 @@ func (w *worker) Work(ctx context.Context, j *river.Job[due]) error {
 		}
 		s.cfg.Log.ErrorContext(ctx, "Backup failed", "error", err, "attempt", j.Attempt, "attempts", attempts)
 		f := Failure{At: s.cfg.Store.cfg.Now().UTC().Truncate(time.Second), Error: err.Error()}
-		return errors.Join(err, writeJSON(filepath.Join(dir, failureFile), f))
+		told := s.cfg.Operator.Tell(ctx, failedEvent, "", fmt.Sprintf("The backup of %s failed: %v. It is tried %d times; gravy doctor and gravy backup create show how it stands.",
+			j.Args.At.Format(time.RFC3339), err, attempts))
+		return errors.Join(err, writeJSON(filepath.Join(dir, failureFile), f), told)
 	}
 	s.cfg.Log.InfoContext(ctx, "Backup made", "file", b.Path, "bytes", b.Manifest.Size, "rows", b.Manifest.Rows(), "encrypted", b.Manifest.Encrypted())
 	if err := os.Remove(filepath.Join(dir, failureFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		s.cfg.Log.WarnContext(ctx, "The note of the last failed backup stays", "error", err)
+	}
+	if err := s.cfg.Operator.Over(ctx, failedEvent, "", "A backup was made: "+b.Manifest.File+"."); err != nil {
+		s.cfg.Log.WarnContext(ctx, "The operator was not told that a backup was made", "error", err)
 	}
 	gone, err := s.cfg.Store.Prune(ctx, s.cfg.Keep)
 	if err != nil {

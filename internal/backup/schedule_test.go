@@ -2,6 +2,8 @@ package backup_test
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -93,6 +95,17 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
+// Tell and Over are what an operator is told.
+func (l *lines) Tell(_ context.Context, event, subject, message string) error {
+	_, err := fmt.Fprintf(l, "told %s|%s|%s\n", event, subject, message)
+	return err
+}
+
+func (l *lines) Over(_ context.Context, event, subject, message string) error {
+	_, err := fmt.Fprintf(l, "over %s|%s|%s\n", event, subject, message)
+	return err
+}
+
 // replica is a server as far as backups go. Its clock shows the start time at first.
 func (b *bundle) replica(log *lines, next func(time.Time) time.Time, change ...func(*backup.Config)) {
 	b.t.Helper()
@@ -103,7 +116,7 @@ func (b *bundle) replica(log *lines, next func(time.Time) time.Time, change ...f
 	b.t.Cleanup(d.Close)
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	q := queue.New(d, logger, 1)
-	s := backup.NewSchedule(backup.ScheduleConfig{Store: b.store(change...), Next: next, Keep: 30 * 24 * time.Hour, DB: d, Queue: q, Log: logger})
+	s := backup.NewSchedule(backup.ScheduleConfig{Store: b.store(change...), Next: next, Keep: 30 * 24 * time.Hour, DB: d, Queue: q, Log: logger, Operator: log})
 	if err := q.Open(); err != nil {
 		b.t.Fatal(err)
 	}
@@ -177,6 +190,10 @@ func TestFailureIsKept(t *testing.T) {
 		st, err := backup.Look(b.dir)
 		return err == nil && st.Failure != nil && strings.Contains(st.Failure.Error, "it broke")
 	})
+	until(t, "the operator is told", func() bool { return strings.Contains(log.String(), "told backup.failed||The backup of ") })
+	if strings.Contains(log.String(), "over backup.failed") || !strings.Contains(log.String(), "it broke") {
+		t.Error(log.String())
+	}
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "Backup failed") {
 		t.Error(log.String())
 	}
@@ -188,4 +205,5 @@ func TestFailureIsKept(t *testing.T) {
 		st, err := backup.Look(b.dir)
 		return err == nil && st.Failure == nil && st.Newest != nil
 	})
+	until(t, "the operator is told of that", func() bool { return strings.Contains(log.String(), "over backup.failed||") })
 }

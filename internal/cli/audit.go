@@ -16,6 +16,7 @@ import (
 	"turkey/internal/auth"
 	"turkey/internal/config"
 	"turkey/internal/db"
+	"turkey/internal/queue"
 )
 
 func (p *program) auditCommand() *cobra.Command {
@@ -37,8 +38,14 @@ func newKeeper(ctx context.Context, cfg *config.Config, database *db.DB, users *
 	return audit.NewKeeper(audit.Config{DB: database, Log: log, Now: time.Now, Seed: seed, CheckpointFile: cfg.AuditCheckpoints})
 }
 
-// keeping runs a command with the keeper of the audit. owner opens a connection with the rights of the tables' owner.
-func (p *program) keeping(fn func(ctx context.Context, cfg *config.Config, k *audit.Keeper, owner func() (*pgx.Conn, error), args []string) error) func(*cobra.Command, []string) error {
+// archivist is what commands on the audit need besides its keeper.
+type archivist struct {
+	owner    func() (*pgx.Conn, error) // opens a connection with the rights of the tables' owner
+	operator audit.Operator
+}
+
+// keeping runs a command with the keeper of the audit.
+func (p *program) keeping(fn func(ctx context.Context, cfg *config.Config, k *audit.Keeper, a archivist, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
 			cfg, err := loadConfig()
@@ -62,7 +69,12 @@ func (p *program) keeping(fn func(ctx context.Context, cfg *config.Config, k *au
 			if err != nil {
 				return err
 			}
-			return fn(ctx, cfg, k, func() (*pgx.Conn, error) { return ownerOf(ctx, d) }, args)
+			jobs := queue.New(database, log, 1) // it is never started
+			operator := newOperator(cfg, database, log, jobs, nil)
+			if err := jobs.Open(); err != nil {
+				return err
+			}
+			return fn(ctx, cfg, k, archivist{owner: func() (*pgx.Conn, error) { return ownerOf(ctx, d) }, operator: operator}, args)
 		})
 	}
 }
@@ -84,9 +96,9 @@ func (p *program) auditVerify() *cobra.Command {
 	var files []string
 	c := &cobra.Command{Use: "verify", Short: "Find rows of the audit that were changed, removed or put in", Args: noArgs,
 		Long: "Holds each row against its seal, the seals against each other, and the chain against checkpoints that were kept elsewhere.\n" +
-			"Exit code 1: something is not as it was.",
+			"Exit code 1: something is not as it was, and the operator's channels are told.",
 		Example: "  gravy audit verify\n  gravy audit verify --from 2026-01 --to 2026-03 --json\n  gravy audit verify --dir /var/lib/turkey/audit --checkpoint /mnt/elsewhere/checkpoints.json"}
-	c.RunE = p.keeping(func(ctx context.Context, cfg *config.Config, k *audit.Keeper, _ func() (*pgx.Conn, error), _ []string) error {
+	c.RunE = p.keeping(func(ctx context.Context, cfg *config.Config, k *audit.Keeper, a archivist, _ []string) error {
 		scope := audit.Scope{Dir: dir}
 		if dir == "" {
 			scope.Dir = cfg.AuditArchiveDir
@@ -116,7 +128,7 @@ func (p *program) auditVerify() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return p.printVerified(r)
+		return errors.Join(p.printVerified(r), scope.Report(ctx, a.operator, r))
 	})
 	c.Flags().StringVar(&from, "from", "", "first month whose rows are checked, as 2026-01")
 	c.Flags().StringVar(&to, "to", "", "last month")
@@ -153,7 +165,7 @@ func (p *program) auditCheckpoint() *cobra.Command {
 		Long: "Prints the newest signed seal. Kept where nobody on this machine can change it, it shows later that the log was not cut off or\n" +
 			"written anew, even by somebody who has the server's keys: gravy audit verify --checkpoint <file>.",
 		Example: "  gravy audit checkpoint --json | ssh elsewhere 'cat >> checkpoints.json'",
-		RunE: p.keeping(func(ctx context.Context, _ *config.Config, k *audit.Keeper, _ func() (*pgx.Conn, error), _ []string) error {
+		RunE: p.keeping(func(ctx context.Context, _ *config.Config, k *audit.Keeper, _ archivist, _ []string) error {
 			c, err := k.Checkpoint(ctx)
 			if err != nil {
 				return err
@@ -169,7 +181,7 @@ func (p *program) auditArchive() *cobra.Command {
 		Long: "Moves whole months, each log's by itself, into compressed files (lines of JSON). A month leaves the database when its file is\n" +
 			"whole and was read again. Without --before: the months that are over for AUDIT_RETENTION_DAYS.",
 		Example: "  gravy audit archive --before 2026-01 --dir /var/lib/turkey/audit --yes\n  AUDIT_RETENTION_DAYS=365 gravy audit archive --yes"}
-	c.RunE = p.keeping(func(ctx context.Context, cfg *config.Config, k *audit.Keeper, owner func() (*pgx.Conn, error), _ []string) error {
+	c.RunE = p.keeping(func(ctx context.Context, cfg *config.Config, k *audit.Keeper, a archivist, _ []string) error {
 		until, err := monthFlag("before", before)
 		switch {
 		case err != nil:
@@ -192,7 +204,7 @@ func (p *program) auditArchive() *cobra.Command {
 		if !yes && !p.confirm("Move the audit before "+until.Format("2006-01")+" into files in "+dir+"?") {
 			return p.cancelled()
 		}
-		conn, err := owner()
+		conn, err := a.owner()
 		if err != nil {
 			return err
 		}
@@ -216,8 +228,8 @@ func (p *program) auditRestore() *cobra.Command {
 	return &cobra.Command{Use: "restore <file>", Short: "Bring an archived month back", Args: oneArg, Example: "  gravy audit restore /var/lib/turkey/audit/audit_logs-2026-01.ndjson.gz",
 		Long: "Brings the rows of a file back into their table; those that are there already stay as they are. Persons who were deleted since do not\n" +
 			"come back with them.",
-		RunE: p.keeping(func(ctx context.Context, _ *config.Config, k *audit.Keeper, owner func() (*pgx.Conn, error), args []string) error {
-			conn, err := owner()
+		RunE: p.keeping(func(ctx context.Context, _ *config.Config, k *audit.Keeper, a archivist, args []string) error {
+			conn, err := a.owner()
 			if err != nil {
 				return err
 			}

@@ -83,8 +83,24 @@ func TestTheAuditIsKept(t *testing.T) {
 	if o := w.gravy(1, "audit", "verify"); !strings.Contains(o.out, "changed") || !strings.Contains(o.out, "2024-01") {
 		t.Errorf("%s%s", o.out, o.err)
 	}
+	open := func() (n int) {
+		t.Helper()
+		must(t, query(t, w.db, `SELECT count(*) FROM operator_incidents WHERE event = 'audit.tampered' AND closed_at IS NULL`).Scan(&n))
+		return n
+	}
+	if n := open(); n != 1 {
+		t.Errorf("the operator was told of %d incidents", n)
+	}
+	verify(0, "--from", "2024-02")
+	if open() != 1 {
+		t.Error("other months end what is wrong with this one")
+	}
 	if code, r := route("?from=2024-01&to=2024-01"); code != 200 || r.Data.Intact || len(r.Data.Findings) != 1 {
 		t.Errorf("%d %+v", code, r)
+	}
+	execute(t, w.db, `UPDATE audit_logs SET action = 'old' WHERE action = 'new'`)
+	if verify(0); open() != 0 {
+		t.Error("it is over, and nobody said so")
 	}
 	w.gravy(0, "audit", "list", "-l", "3")
 }

@@ -17,6 +17,7 @@ import (
 	"turkey/internal/db/pgdev"
 	"turkey/internal/keyring"
 	"turkey/internal/kpi"
+	"turkey/internal/notify"
 	"turkey/internal/queue"
 	"turkey/internal/vault"
 )
@@ -57,7 +58,7 @@ func (d *database) programs() []string {
 }
 
 // newSchedule is the backups that a server makes by itself; nil if none.
-func newSchedule(cfg *config.Config, d *database, database *db.DB, jobs *queue.Queue, log *slog.Logger) (*backup.Schedule, error) {
+func newSchedule(cfg *config.Config, d *database, database *db.DB, jobs *queue.Queue, operator *notify.Operator, log *slog.Logger) (*backup.Schedule, error) {
 	if cfg.BackupCron == "" {
 		return nil, nil
 	}
@@ -77,7 +78,7 @@ func newSchedule(cfg *config.Config, d *database, database *db.DB, jobs *queue.Q
 		log.Warn("A file with keys lies among the backups: whoever has both reads everything", "file", path)
 	}
 	return backup.NewSchedule(backup.ScheduleConfig{Store: store, Next: func(t time.Time) time.Time { return cron.Next(t, zone) }, Keep: retention(cfg.BackupDays),
-		DB: database, Queue: jobs, Log: log}), nil
+		DB: database, Queue: jobs, Operator: operator, Log: log}), nil
 }
 
 func retention(days int) time.Duration { return time.Duration(days) * 24 * time.Hour }

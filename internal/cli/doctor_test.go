@@ -182,3 +182,59 @@ func TestDoctorUsesThePrivatePostgreSQL(t *testing.T) {
 		t.Errorf("there is still %q", left)
 	}
 }
+
+// TestDoctorForProduction goes through the checklists: what is not so fails, and the server has to answer at its address.
+func TestDoctorForProduction(t *testing.T) {
+	t.Parallel()
+	w := administered(t, "JWT_SECRET=canary-jwt-secret-0123456789abcdef", "ENCRYPTION_KEY_SALT=canary-salt-0123456789-0123456789", "PUBLIC_URL=http://localhost")
+	look := func(code int, args []string, more ...string) map[string]finding {
+		t.Helper()
+		o := run(t, append(slices.Clone(w.env), more...), append([]string{"doctor", "--json"}, args...)...)
+		var report struct{ Checks []finding }
+		if err := json.Unmarshal([]byte(o.out), &report); err != nil || o.code != code || strings.Contains(o.out, "canary") {
+			t.Fatalf("exit %d, %v: %s%s", o.code, err, o.out, o.err)
+		}
+		by := map[string]finding{}
+		for _, c := range report.Checks {
+			by[c.Name] = c
+		}
+		return by
+	}
+	backups := t.TempDir()
+	by := look(0, nil, "BACKUP_DIR="+backups, "BACKUP_CRON=0 1 * * 1", "REDIS_URL=redis://:canary@127.0.0.1:"+freePort(t))
+	by["backup.schedule"].is(t, "warn", "7 days")
+	by["backup.recent"].is(t, "warn", "gravy backup create")
+	by["redis"].is(t, "warn", "REDIS_URL")
+	by["database.rls"].is(t, "ok")
+	by["database.grants"].is(t, "ok")
+	by["database.roles"].is(t, "ok")
+	by["cleanup"].is(t, "ok")
+	if _, made := by["server.health"]; made {
+		t.Error("the address was asked without --production")
+	}
+	must(t, os.WriteFile(filepath.Join(backups, "last-failure.json"), []byte(`{"at":"2026-01-02T03:04:05Z","error":"no space left"}`), 0o600))
+	look(1, nil, "BACKUP_DIR="+backups)["backup.recent"].is(t, "fail", "no space left")
+
+	by = look(1, []string{"--production"}, "PUBLIC_URL="+w.base)
+	by["server.health"].is(t, "ok", w.base)
+	by["configuration.environment"].is(t, "fail", "NODE_ENV=production")
+	by["configuration.https"].is(t, "fail", "PUBLIC_URL")
+	by["configuration.operator"].is(t, "fail")
+	by["backup.schedule"].is(t, "fail", "BACKUP_DIR")
+	by["mail.delivery"].is(t, "warn", "--mail-to")
+	by["database.rls"].is(t, "ok")
+	look(1, []string{"--production"}, "PUBLIC_URL=http://127.0.0.1:"+freePort(t))["server.health"].is(t, "fail", "refused")
+
+	// A mail really goes where it is told to.
+	look(0, []string{"--mail-to", "ops@example.com"})["mail.delivery"].is(t, "ok")
+	var sent int
+	must(t, query(t, w.db, `SELECT count(*) FROM mailbox WHERE recipient = 'ops@example.com' AND subject LIKE '%gravy doctor'`).Scan(&sent))
+	if sent != 1 {
+		t.Errorf("%d mails", sent)
+	}
+	look(1, []string{"--mail-to", "ops@example.com"}, "EMAIL_SERVICE=none")["mail.delivery"].is(t, "fail", "EMAIL_SERVICE is none")
+	look(1, []string{"--mail-to", "ops@example.com"}, "EMAIL_SERVICE=smtp", "SMTP_HOST=127.0.0.1", "SMTP_PORT="+freePort(t))["mail.delivery"].is(t, "fail")
+	if o := run(t, w.env, "doctor", "--mail-to", "Ops <ops@example.com>"); o.code != 2 {
+		t.Errorf("exit %d: %s", o.code, o.err)
+	}
+}

@@ -250,12 +250,14 @@ func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *
 	}
 	h.keeper.Work(h.jobs)
 	h.operator = newOperator(cfg, h.db, log, h.jobs, sender)
+	h.keeper.Watch(h.jobs, h.operator)
+	doctor.New(doctorConfig(cfg, postgres, h.db, h.users.IssuerStates)).Watch(h.jobs, h.operator)
 	if cfg.Vault() {
 		if err := h.assembleVault(ctx, connectors); err != nil {
 			return nil, err
 		}
 	}
-	if h.backups, err = newSchedule(cfg, postgres, h.db, h.jobs, log); err != nil {
+	if h.backups, err = newSchedule(cfg, postgres, h.db, h.jobs, h.operator, log); err != nil {
 		return nil, err
 	}
 	if err := h.jobs.Open(); err != nil {

@@ -61,6 +61,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		pc.ConnConfig.RuntimeParams["application_name"] = "turkey"
 	}
 	pc.ConnConfig.Tracer = cfg.Tracer
+	pc.AfterConnect = teachUUID
 	pool, err := pgxpool.NewWithConfig(ctx, pc)
 	if err != nil {
 		return nil, fmt.Errorf("database pool: %w", err)

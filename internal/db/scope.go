@@ -117,8 +117,8 @@ func (c Conn) send(ctx context.Context, sql string, args []any) (pgx.BatchResult
 
 // check reads the answer of the scope statement.
 func (s Scope) check(row pgx.Row) error {
-	var role, tenant string
-	if err := row.Scan(&role, &tenant); err != nil {
+	var tenant string
+	if err := row.Scan(nil, &tenant); err != nil { // the role is what the statement says
 		return fmt.Errorf("db: enter scope: %w", err)
 	}
 	if s.tenant && tenant == "" {

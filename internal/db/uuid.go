@@ -26,7 +26,7 @@ func (c uuidCodec) PlanEncode(m *pgtype.Map, oid uint32, format int16, value any
 	return c.UUIDCodec.PlanEncode(m, oid, format, value)
 }
 
-// PlanScan is pgx's. NULL has no uuid.UUID: it stays with pgx, and whoever expects it scans into a *uuid.UUID.
+// PlanScan is pgx's.
 func (c uuidCodec) PlanScan(m *pgtype.Map, oid uint32, format int16, target any) pgtype.ScanPlan {
 	if _, ok := target.(*uuid.UUID); ok && format == pgtype.BinaryFormatCode {
 		return uuidPlan{}
@@ -46,8 +46,7 @@ func (uuidPlan) Encode(value any, buf []byte) ([]byte, error) {
 func (uuidPlan) Scan(src []byte, target any) error {
 	id := target.(*uuid.UUID) //nolint:errcheck // PlanScan looked
 	if src == nil {
-		*id = uuid.Nil // as uuid.UUID's own Scan does
-		return nil
+		return nil // NULL: as uuid.UUID's own Scan
 	}
 	return id.UnmarshalBinary(src)
 }

@@ -15,7 +15,7 @@ func (d *Doctor) audit(ctx context.Context) []Check {
 	if err != nil {
 		return unread(err, auditChecks...)
 	}
-	checks := []Check{ok("audit.partitions", "The audit has a partition for every month until %s", a.Until.UTC().Format(time.DateOnly)), ok("audit.seals", "What was written is sealed")}
+	checks := []Check{ok("audit.partitions", "The audit has a partition for every month until %s", a.Until.UTC().Format(time.DateOnly)), ok("audit.seals", "A seal covers what was written")}
 	switch {
 	case a.Stray > 0:
 		checks[0] = warn("audit.partitions", "As the owner: SELECT make_audit_month('2026-01-01') for each month that SELECT DISTINCT date_trunc('month', created_at) FROM "+
@@ -26,7 +26,7 @@ func (d *Doctor) audit(ctx context.Context) []Check {
 	}
 	if a.Late {
 		checks[1] = warn("audit.seals", "A server seals once a minute (job audit_seal): look at gravy job list and at the server's log. A transaction that has written and does "+
-			"not end delays the first seal (gravy db health).", "Rows of the audit are older than 15 minutes and not sealed")
+			"not end delays the first seal (gravy db health).", "Rows of the audit are older than 15 minutes and under no seal")
 	}
 	return checks
 }

@@ -71,6 +71,6 @@ func spaceAt(path string) (s Space, err error) {
 	if err := syscall.Statfs(path, &f); err != nil {
 		return s, &fs.PathError{Op: "look for room at", Path: path, Err: err}
 	}
-	block := uint64(f.Bsize) //nolint:gosec,unconvert // G115: not negative; its type differs between systems
+	block := uint64(f.Bsize) // its type differs between systems
 	return Space{Free: f.Bavail * block, Total: f.Blocks * block}, nil
 }

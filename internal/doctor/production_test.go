@@ -153,17 +153,17 @@ func TestRoomOnDisk(t *testing.T) {
 func TestProtection(t *testing.T) {
 	t.Parallel()
 	for what, c := range map[string]struct{ sql, name, word string }{
-		"no index":                {`DROP INDEX revoked_jti_expires_idx`, "database.indexes", "revoked_jti_expires_idx"},
-		"no force":                {`ALTER TABLE credentials NO FORCE ROW LEVEL SECURITY`, "database.rls", "credentials"},
-		"disabled":                {`ALTER TABLE users DISABLE ROW LEVEL SECURITY`, "database.rls", "users"},
-		"a wide policy":           {`CREATE POLICY wide ON kpi_rows TO turkey_app USING (true)`, "database.rls", "policy wide shows every row of kpi_rows"},
-		"no policy":               {`DROP POLICY apps_system ON apps`, "database.rls", "apps has no policy"},
-		"the guide's grants":      {`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO turkey_app`, "database.grants", "turkey_app may UPDATE audit"},
-		"keys for the app":        {`GRANT SELECT ON keys TO turkey_app`, "database.grants", "turkey_app may SELECT keys"},
-		"everybody":               {`GRANT SELECT ON users TO PUBLIC`, "database.grants", "everybody may SELECT users"},
-		"less than it needs":      {`REVOKE SELECT ON users FROM turkey_system`, "database.grants", "turkey_system may not SELECT users"},
-		"anybody makes tables":    {`GRANT CREATE ON SCHEMA public TO PUBLIC`, "database.grants", "turkey_app may create"},
-		"the system is the audit": {`GRANT DELETE ON audit_logs TO turkey_system`, "database.grants", "turkey_system may DELETE audit_logs"},
+		"no index":              {`DROP INDEX revoked_jti_expires_idx`, "database.indexes", "revoked_jti_expires_idx"},
+		"no force":              {`ALTER TABLE credentials NO FORCE ROW LEVEL SECURITY`, "database.rls", "credentials"},
+		"disabled":              {`ALTER TABLE users DISABLE ROW LEVEL SECURITY`, "database.rls", "users"},
+		"a wide policy":         {`CREATE POLICY wide ON kpi_rows TO turkey_app USING (true)`, "database.rls", "policy wide shows every row of kpi_rows"},
+		"no policy":             {`DROP POLICY apps_system ON apps`, "database.rls", "apps has no policy"},
+		"the guide's grants":    {`GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO turkey_app`, "database.grants", "turkey_app may UPDATE audit"},
+		"keys for the app":      {`GRANT SELECT ON keys TO turkey_app`, "database.grants", "turkey_app may SELECT keys"},
+		"everybody":             {`GRANT SELECT ON users TO PUBLIC`, "database.grants", "everybody may SELECT users"},
+		"less than it needs":    {`REVOKE SELECT ON users FROM turkey_system`, "database.grants", "turkey_system may not SELECT users"},
+		"anybody makes tables":  {`GRANT CREATE ON SCHEMA public TO PUBLIC`, "database.grants", "turkey_app may create"},
+		"the system may forget": {`GRANT DELETE ON audit_logs TO turkey_system`, "database.grants", "turkey_system may DELETE audit_logs"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()

@@ -37,8 +37,8 @@ func well(database *db.DB) Config {
 	return Config{Now: time.Now, DB: database,
 		Settings: &config.Config{Env: "production", EncryptionSalt: "canary-salt-0123456789-0123456789", JWTSecret: "canary-secret-0123456789-0123456789", LogLevel: "info", TrustProxy: "1",
 			PoolMax: 2, AutoMigrate: true, CleanupHours: 24, PublicURL: "https://auth.example.com", Origins: []string{"https://shop.example.com"}, FromEmail: "noreply@example.com", EmailTo: []string{"canary@example.com"}},
-		Mail:     func() (string, error) { return "smtp", nil },
-		Pending:  func(context.Context) (bool, error) { return false, nil },
+		Mail:    func() (string, error) { return "smtp", nil },
+		Pending: func(context.Context) (bool, error) { return false, nil },
 		Keys: func(context.Context) (SigningKeys, error) {
 			return SigningKeys{Keys: []SigningKey{{ID: "key_a", State: "signing", CreatedAt: made}}}, nil
 		},

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	stdpath "path"
 	"strconv"
 	"strings"
 	"sync"
@@ -61,6 +62,9 @@ type answerOf struct {
 
 // check says what is wrong with an answer, "" of a good one and of a request that no operation takes.
 func (d *published) check(r *http.Request, status int, contentType string, body []byte) string {
+	if stdpath.Clean(r.URL.Path) != r.URL.Path {
+		return "" // no route's path
+	}
 	_, pattern := d.mux.Handler(r)
 	method, path, ok := strings.Cut(pattern, " ")
 	if !ok || method != r.Method {

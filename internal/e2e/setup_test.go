@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/crypto/argon2"
 
@@ -61,6 +62,8 @@ type settings struct {
 	providers connector.Config // where the providers are; zero: the real ones, which no test may call
 	checks    bool             // credentials are checked without being asked
 	runs      bool             // the pipeline works off its runs
+	tracer    pgx.QueryTracer  // hears of every statement
+	quiet     bool             // logs warnings only
 }
 
 type option func(*settings)
@@ -147,8 +150,12 @@ func (s *replica) again(options ...option) *replica {
 func (w *world) start(set settings) *replica {
 	w.t.Helper()
 	t := w.t
-	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	database, err := db.Open(t.Context(), db.Config{URL: w.url, MaxConns: 8, ConnectTimeout: patience})
+	level := slog.LevelDebug
+	if set.quiet {
+		level = slog.LevelWarn
+	}
+	log := slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: level}))
+	database, err := db.Open(t.Context(), db.Config{URL: w.url, MaxConns: 8, ConnectTimeout: patience, Tracer: set.tracer})
 	must(t, err)
 	proxies, err := server.ParseTrustProxy(set.proxies)
 	must(t, err)

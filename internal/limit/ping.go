@@ -8,6 +8,6 @@ func Ping(ctx context.Context, url string) error {
 	if err != nil {
 		return err
 	}
-	defer r.close() //nolint:errcheck // nothing is left to lose
+	defer r.close() // nothing is left to lose
 	return r.probe(ctx)
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"turkey/internal/fault"
 )
@@ -111,7 +112,7 @@ func (b *binding) value(v reflect.Value, raw json.RawMessage, name string, nulla
 	got := kindOf(raw)
 	switch {
 	case decodesItself(t):
-		if json.Unmarshal(raw, v.Addr().Interface()) != nil {
+		if unmarshalItself(v, raw) != nil {
 			b.add(name, "Invalid value", "invalid_type", got)
 		}
 	case got == "null" && nullable:
@@ -138,7 +139,27 @@ func (b *binding) value(v reflect.Value, raw json.RawMessage, name string, nulla
 	}
 }
 
+// unmarshalItself spares a type with a method of its own that its JSON, which is valid, is looked through twice more.
+func unmarshalItself(v reflect.Value, raw json.RawMessage) error {
+	if u, ok := v.Addr().Interface().(json.Unmarshaler); ok {
+		return u.UnmarshalJSON(raw)
+	}
+	return json.Unmarshal(raw, v.Addr().Interface())
+}
+
+// plain is the text of a JSON string that says what it is: most have no escapes.
+func plain(raw json.RawMessage) (text string, ok bool) {
+	inner := raw[1 : len(raw)-1]
+	return string(inner), bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner)
+}
+
 func (b *binding) scalar(v reflect.Value, raw json.RawMessage, name string) {
+	if v.Kind() == reflect.String {
+		if text, ok := plain(raw); ok {
+			v.SetString(text)
+			return
+		}
+	}
 	if json.Unmarshal(raw, v.Addr().Interface()) == nil {
 		return
 	}

@@ -37,11 +37,13 @@ func TestOpenAPIDocument(t *testing.T) {
 	}
 	at("components", "securitySchemes", "bearerAuth")
 	at("components", "securitySchemes", "serviceKey")
-	for root, schema := range map[string]string{"/v1": "AuthError", "/api": "APIError"} {
-		at("components", "schemas", schema, "properties", "error")
-		ref := at("paths", root+"/sign-up", "post", "responses", "default", "content", "application/json", "schema", "$ref")
-		if ref != "#/components/schemas/"+schema {
+	for root, response := range map[string]string{"/v1": "400.bad_request.validation_error", "/api": "api.400.INVALID_JSON.VALIDATION_ERROR"} {
+		ref := at("paths", root+"/sign-up", "post", "responses", "400", "$ref")
+		if ref != "#/components/responses/"+response {
 			t.Errorf("%s: %v", root, ref)
+		}
+		if text, _ := at("components", "responses", response, "description").(string); !strings.Contains(text, "breaks a rule") {
+			t.Errorf("%s: %s", root, text)
 		}
 	}
 	if required := at("paths", "/v1/sign-up", "post", "requestBody", "required"); required != true {
@@ -51,6 +53,21 @@ func TestOpenAPIDocument(t *testing.T) {
 		if strings.Contains(a.body, unwanted) {
 			t.Errorf("the document contains %s", unwanted)
 		}
+	}
+}
+
+// Bodies are named after their operation, and what stands in them after its property.
+func TestSchemaNames(t *testing.T) {
+	t.Parallel()
+	b := setup(t, nil)
+	schemas := b.get("/openapi.json").object()["components"].(map[string]any)["schemas"].(map[string]any)
+	for name := range schemas {
+		if strings.HasSuffix(name, "Body") && name != "ClerkBody" || strings.Contains(name, "Struct") || strings.ContainsAny(name, "0123456789") {
+			t.Errorf("%s is named by accident", name)
+		}
+	}
+	if schemas["SignUpRequest"] == nil {
+		t.Errorf("schemas: %v", slices.Sorted(maps.Keys(schemas)))
 	}
 }
 
@@ -69,16 +86,16 @@ func TestSchemaNamesDoNotClash(t *testing.T) {
 }
 
 func mountTwin1(api huma.API) {
-	type twin struct{ A int }
+	type Twin struct{ A int }
 	huma.Register(api, huma.Operation{OperationID: "twin1", Method: http.MethodGet, Path: "/api/twin1"},
-		func(context.Context, *struct{}) (*struct{ Body twin }, error) { return nil, nil })
+		func(context.Context, *struct{}) (*struct{ Body Twin }, error) { return nil, nil })
 }
 
 // mountTwin2 also asks for success:false in its errors.
 func mountTwin2(api huma.API) {
-	type twin struct{ B string }
+	type Twin struct{ B string }
 	huma.Register(api, huma.Operation{OperationID: "twin2", Method: http.MethodGet, Path: "/api/twin2", Metadata: map[string]any{"envelope": true}},
-		func(context.Context, *struct{}) (*struct{ Body twin }, error) {
+		func(context.Context, *struct{}) (*struct{ Body Twin }, error) {
 			return nil, fault.New(fault.NotFound, "", "")
 		})
 }

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -81,16 +82,35 @@ func (s *Server) WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	_ = marshalJSON(w, answer) // the client is gone when this fails
 }
 
+// line encodes answers into a buffer that is used again.
+type line struct {
+	buf bytes.Buffer
+	enc *json.Encoder
+}
+
+var lines = sync.Pool{New: func() any {
+	l := &line{}
+	l.enc = json.NewEncoder(&l.buf)
+	l.enc.SetEscapeHTML(false)
+	return l
+}}
+
+// longLine is the size, in bytes, above which a buffer is not kept: the usual answer is far below.
+const longLine = 64 << 10
+
 // marshalJSON writes v as one line. What cannot be encoded panics before the first byte is out, and becomes a 500; what
 // cannot be written is no error, because the client left.
 func marshalJSON(w io.Writer, v any) error {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		panic("encode answer: " + err.Error())
+	l := lines.Get().(*line) //nolint:errcheck // New makes nothing else
+	if err := l.enc.Encode(v); err != nil {
+		panic("encode answer: " + err.Error()) // the line goes with it: an encoder keeps its error
 	}
-	_, _ = w.Write(buf.Bytes())
+	_, _ = w.Write(l.buf.Bytes())
+	if l.buf.Cap() <= longLine {
+		clear(l.buf.Bytes()) // it may have told a secret
+		l.buf.Reset()
+		lines.Put(l)
+	}
 	return nil
 }
 

@@ -52,7 +52,9 @@ func (s *Server) identify(next http.Handler) http.Handler {
 			IP:        s.cfg.TrustProxy.clientIP(r),
 			UserAgent: cut(r.UserAgent(), maxUserAgent),
 		})
-		next.ServeHTTP(recorded(w), r.WithContext(ctx))
+		ctx, cancel := s.deadline(ctx, r)
+		defer cancel()
+		next.ServeHTTP(recorded(w), r.WithContext(ctx)) // the one copy of a request
 	})
 }
 
@@ -139,24 +141,27 @@ func (s *Server) recoverPanic(next http.Handler) http.Handler {
 // securityHeaders sets the row of auth-api.md §1 and forbids caching of both halves.
 func securityHeaders(next http.Handler) http.Handler {
 	// The values are shared by all answers: Set and Add leave a slice without spare capacity alone.
-	fixed := map[string][]string{
-		"Content-Security-Policy":           {"default-src 'self'; object-src 'none'; base-uri 'self'; frame-ancestors 'self'; form-action 'self'"},
-		"Cross-Origin-Opener-Policy":        {"same-origin"},
-		"Cross-Origin-Resource-Policy":      {"same-origin"},
-		"Origin-Agent-Cluster":              {"?1"},
-		"Referrer-Policy":                   {"no-referrer"},
-		"Strict-Transport-Security":         {"max-age=15552000; includeSubDomains"},
-		"X-Content-Type-Options":            {"nosniff"},
-		"X-Dns-Prefetch-Control":            {"off"},
-		"X-Download-Options":                {"noopen"},
-		"X-Frame-Options":                   {"SAMEORIGIN"},
-		"X-Permitted-Cross-Domain-Policies": {"none"},
-		"X-Xss-Protection":                  {"0"},
+	fixed := []struct {
+		name  string
+		value []string
+	}{
+		{"Content-Security-Policy", []string{"default-src 'self'; object-src 'none'; base-uri 'self'; frame-ancestors 'self'; form-action 'self'"}},
+		{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+		{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+		{"Origin-Agent-Cluster", []string{"?1"}},
+		{"Referrer-Policy", []string{"no-referrer"}},
+		{"Strict-Transport-Security", []string{"max-age=15552000; includeSubDomains"}},
+		{"X-Content-Type-Options", []string{"nosniff"}},
+		{"X-Dns-Prefetch-Control", []string{"off"}},
+		{"X-Download-Options", []string{"noopen"}},
+		{"X-Frame-Options", []string{"SAMEORIGIN"}},
+		{"X-Permitted-Cross-Domain-Policies", []string{"none"}},
+		{"X-Xss-Protection", []string{"0"}},
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		for name, value := range fixed {
-			h[name] = value
+		for _, f := range fixed {
+			h[f.name] = f.value
 		}
 		if under("/v1", r.URL.Path) || under("/api", r.URL.Path) || r.URL.Path == "/health" {
 			h.Set("Cache-Control", "no-store")
@@ -235,27 +240,20 @@ func (b *timedBody) Read(p []byte) (int, error) {
 }
 
 // deadline bounds the work for one request of the API. Streams run until the client leaves or the server drains.
-func (s *Server) deadline(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !under("/v1", r.URL.Path) && !under("/api", r.URL.Path) {
-			next.ServeHTTP(w, r)
-			return
+func (s *Server) deadline(ctx context.Context, r *http.Request) (context.Context, context.CancelFunc) {
+	if !under("/v1", r.URL.Path) && !under("/api", r.URL.Path) {
+		return ctx, func() {}
+	}
+	if _, pattern := s.mux.Handler(r); !s.streams[pattern] {
+		return context.WithTimeoutCause(ctx, s.cfg.RequestTimeout, errRequestTimeout)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-s.draining:
+			cancel()
+		case <-ctx.Done():
 		}
-		if _, pattern := s.mux.Handler(r); s.streams[pattern] {
-			ctx, cancel := context.WithCancel(r.Context())
-			defer cancel()
-			go func() {
-				select {
-				case <-s.draining:
-					cancel()
-				case <-ctx.Done():
-				}
-			}()
-			next.ServeHTTP(w, r.WithContext(ctx))
-			return
-		}
-		ctx, cancel := context.WithTimeoutCause(r.Context(), s.cfg.RequestTimeout, errRequestTimeout)
-		defer cancel()
-		next.ServeHTTP(w, r.WithContext(ctx))
-	})
+	}()
+	return ctx, cancel
 }

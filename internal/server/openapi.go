@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"maps"
@@ -33,6 +34,7 @@ var tags = []*huma.Tag{
 	{Name: "Sheets", Description: "Spreadsheets that receive the figures, and what a user's Google credential can see."},
 	{Name: "KPIs", Description: "The figures that have been collected."},
 	{Name: "Sync", Description: "Collect now: at once, or through the queue."},
+	{Name: "Runs", Description: "Each collecting of figures: begin, watch, cancel, repeat, undo."},
 	{Name: "Schedules", Description: "Collect regularly, in the time zone of the user."},
 	{Name: "Notifications", Description: "Who hears of failures, by mail, chat or webhook."},
 	{Name: "Activity", Description: "What happened in a user's vault and pipeline."},
@@ -47,10 +49,12 @@ func newAPI(version string, s *Server) huma.API {
 			Info: &huma.Info{
 				Title:   "TurKey",
 				Version: version,
+				License: &huma.License{Name: "Apache License 2.0", Identifier: "Apache-2.0"},
 				Description: "Users, sessions and tokens for every app under `/v1`; the vault for third-party credentials and the KPI pipeline " +
 					"under `/api`. Errors have one shape in each half: `AuthError` and `APIError`. Unknown request fields are ignored; " +
 					"times are ISO 8601 UTC. Writes of a signed-in user take an `Idempotency-Key`.",
 			},
+			Servers: []*huma.Server{{URL: "/", Description: "The server that this document comes from."}},
 			Components: &huma.Components{
 				Schemas:   huma.NewMapRegistry(schemaPrefix, s.schemas.name),
 				Responses: map[string]*huma.Response{},
@@ -72,6 +76,7 @@ func newAPI(version string, s *Server) huma.API {
 	}
 	cfg.AllowAdditionalPropertiesByDefault = true // unknown fields are ignored, answers may gain fields
 	schemas := cfg.Components.Schemas
+	schemas.RegisterTypeAlias(reflect.TypeFor[json.Number](), reflect.TypeFor[float64]())
 	api := huma.NewAPI(cfg, &routes{Adapter: humago.NewAdapter(s.mux, ""), schemas: schemas, shared: cfg.Components.Responses, streams: s.streams})
 	schemas.Schema(reflect.TypeFor[AuthError](), true, "AuthError")
 	schemas.Schema(reflect.TypeFor[APIError](), true, "APIError")
@@ -100,6 +105,9 @@ func (a *routes) Handle(op *huma.Operation, handler func(huma.Context)) {
 	}
 	documentKey(op)
 	a.documentErrors(op)
+	if op.Security == nil {
+		op.Security = []map[string][]string{} // nothing is needed, and that is meant
+	}
 	if a.bodyIsOptional(op) {
 		next := handler
 		handler = func(ctx huma.Context) { next(&emptyBodyContext{humaContext: ctx}) }

@@ -54,8 +54,10 @@ func own(op *huma.Operation) []codes.Fault {
 		faults = append(faults, codes.Fault{Kind: fault.Invalid})
 	}
 	if op.RequestBody != nil {
-		faults = append(faults, codes.Fault{Kind: fault.Invalid}, codes.Fault{Kind: fault.Invalid, Code: errMalformed.Code}, codes.Fault{Kind: fault.Timeout},
-			codes.Fault{Kind: fault.TooLarge})
+		faults = append(faults, codes.Fault{Kind: fault.Invalid}, codes.Fault{Kind: fault.Invalid, Code: errMalformed.Code}, codes.Fault{Kind: fault.Timeout})
+	}
+	if op.Method != http.MethodGet { // whatever body comes is looked at
+		faults = append(faults, codes.Fault{Kind: fault.TooLarge})
 		if !api {
 			faults = append(faults, codes.Fault{Kind: fault.UnsupportedMedia})
 		}

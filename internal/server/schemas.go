@@ -1,9 +1,12 @@
 package server
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"path"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -166,27 +169,82 @@ func camel(name string) string {
 // renamed is the registry as it is published.
 type renamed struct {
 	huma.Registry
-	to map[string]string
+	schemas map[string]*huma.Schema
 }
 
 // MarshalJSON is for the document.
-func (r renamed) MarshalJSON() ([]byte, error) {
-	out := map[string]*huma.Schema{}
-	for name, s := range r.Map() {
-		if as, ok := r.to[name]; ok {
-			name = as
-		}
-		out[name] = s
+func (r renamed) MarshalJSON() ([]byte, error) { return json.Marshal(r.schemas) }
+
+// answered completes what huma makes of a Go type: a pointer to an object that is nil goes out as null, and an embedded one
+// leaves its fields out. Bodies of requests take neither.
+func (n *schemaNames) answered(name string, s *huma.Schema) *huma.Schema {
+	k, known := n.owner[name]
+	if !known || k.t.Kind() != reflect.Struct || s.Properties == nil {
+		return s
 	}
-	return json.Marshal(out)
+	c := *s
+	c.Properties, c.Required = maps.Clone(s.Properties), slices.Clone(s.Required)
+	for f := range k.t.Fields() {
+		if f.Type.Kind() != reflect.Pointer {
+			continue
+		}
+		member, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Anonymous && member == "" && f.Type.Elem().Kind() == reflect.Struct {
+			for inner := range f.Type.Elem().Fields() {
+				absent, _, _ := strings.Cut(inner.Tag.Get("json"), ",")
+				c.Required = slices.DeleteFunc(c.Required, func(r string) bool { return r == absent })
+			}
+			continue
+		}
+		if p := c.Properties[member]; p != nil && p.Ref != "" && !strings.Contains(options, "omit") {
+			c.Properties[member] = &huma.Schema{AnyOf: []*huma.Schema{p, {Type: "null"}}}
+		}
+	}
+	return &c
+}
+
+// requested lists the schemas that stand in bodies of requests.
+func requested(api *huma.OpenAPI) map[string]bool {
+	found := map[string]bool{}
+	var add func(s *huma.Schema)
+	add = func(s *huma.Schema) {
+		if s == nil {
+			return
+		}
+		if name := strings.TrimPrefix(s.Ref, schemaPrefix); s.Ref != "" && !found[name] {
+			found[name] = true
+			add(api.Components.Schemas.SchemaFromRef(s.Ref))
+		}
+		add(s.Items)
+		for _, p := range s.Properties {
+			add(p)
+		}
+	}
+	for _, item := range api.Paths {
+		for _, op := range operations(item) {
+			if op.RequestBody != nil {
+				for _, media := range op.RequestBody.Content {
+					add(media.Schema)
+				}
+			}
+		}
+	}
+	return found
 }
 
 // marshalOpenAPI runs once, at the first request, when everything is mounted.
 func (s *Server) marshalOpenAPI() ([]byte, error) {
 	doc := *s.api.OpenAPI()
 	components := *doc.Components
-	to := s.schemas.published(&doc)
-	components.Schemas = renamed{components.Schemas, to}
+	to, asked := s.schemas.published(&doc), requested(&doc)
+	schemas := map[string]*huma.Schema{}
+	for name, schema := range components.Schemas.Map() {
+		if !asked[name] {
+			schema = s.schemas.answered(name, schema)
+		}
+		schemas[cmp.Or(to[name], name)] = schema
+	}
+	components.Schemas = renamed{components.Schemas, schemas}
 	doc.Components = &components
 	text, err := json.Marshal(&doc)
 	if err != nil {

@@ -113,7 +113,7 @@ func (s *Server) Handler() http.Handler {
 	for i := len(s.layers) - 1; i >= 0; i-- {
 		h = s.layers[i](h)
 	}
-	return s.identify(s.observe(s.accessLog(s.recoverPanic(securityHeaders(s.cors(s.cleanPath(s.deadline(h))))))))
+	return s.identify(s.observe(s.accessLog(s.recoverPanic(securityHeaders(s.cors(s.cleanPath(h)))))))
 }
 
 // Serve answers requests on ln until ctx is done, then stops accepting, tells streams to end, lets requests in flight

@@ -36,7 +36,8 @@ func (k userKeys) sealRecord(r placed, content []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("seal credential: %w", err)
 	}
-	return envelopeV1 + base64.RawURLEncoding.EncodeToString(sealed), nil
+	text := make([]byte, 0, len(envelopeV1)+base64.RawURLEncoding.EncodedLen(len(sealed)))
+	return string(base64.RawURLEncoding.AppendEncode(append(text, envelopeV1...), sealed)), nil
 }
 
 func (k userKeys) openRecord(r placed, envelope string) ([]byte, error) {
@@ -75,7 +76,11 @@ func (k userKeys) fingerprint(service string, raw []byte) ([]byte, error) {
 
 // place builds associated data: a purpose and parts, each with its length before it, so no two places read alike.
 func place(purpose string, parts ...[]byte) []byte {
-	out := binary.BigEndian.AppendUint32(nil, uint32(len(purpose))) // far below 4 GiB
+	size := 4 + len(purpose)
+	for _, p := range parts {
+		size += 4 + len(p)
+	}
+	out := binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(len(purpose))) // far below 4 GiB
 	out = append(out, purpose...)
 	for _, p := range parts {
 		out = binary.BigEndian.AppendUint32(out, uint32(len(p))) // bodies are at most 1 MiB

@@ -222,7 +222,7 @@ test('a webhook shows its secret once, is tested and replayed, and is deleted', 
   await page.getByRole('button', { name: /^What can be done/ }).click()
   await page.getByRole('menuitem', { name: 'Deliveries' }).click()
   const deliveries = page.getByRole('dialog').getByRole('table')
-  await deliveries.getByText('404').waitFor()
+  await deliveries.getByText('404', { exact: true }).waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Send again' }).click()
   await page.getByText('It is sent again.').waitFor()
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click()

@@ -96,6 +96,7 @@ export async function signIn(page, base, { email, password } = demo) {
 /** Violations of WCAG 2.2 A and AA, in both colour schemes, as readable lines. */
 export async function violations(page) {
   const lines = []
+  await page.waitForFunction(() => !document.querySelector('[data-live-announcer] [role=img]')) // what was announced of a busy button outlives it by seconds
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
     // Colours of the other scheme: they are painted, and no transition to them runs any more.

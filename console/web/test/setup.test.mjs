@@ -321,7 +321,8 @@ test('services say what is missing next, and tabs are changed and removed', asyn
   await card.getByText('Nothing is connected yet.').waitFor()
   await card.getByRole('link', { name: 'Connect' }).click()
   await page.setInputFiles('input[type=file]', file('robot.json', { ...key, property_id: propertyId }))
-  assert.equal(await field(page, 'Property ID').inputValue(), propertyId)
+  await page.getByText(key.client_email).waitFor()
+  assert.equal(await field(page, 'Property ID').inputValue(), propertyId) // taken from the file
   await page.getByRole('button', { name: 'Connect', exact: true }).click()
   await page.getByRole('heading', { name: 'History' }).waitFor()
   await page.goto(`${server.demo}/services`)

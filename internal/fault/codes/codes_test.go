@@ -40,13 +40,14 @@ func (o operation) before() []string {
 	}
 	names := []string{"(*turkey/internal/limit.Limits).Layer"}
 	for _, way := range o.Security {
-		for scheme := range way {
-			switch {
-			case scheme == "adminKey":
-				names = append(names, "(*turkey/internal/auth.Service).Operators")
-			case scheme == "bearerAuth" && strings.HasPrefix(o.path, "/api/"):
-				names = append(names, "(*turkey/internal/auth.Service).Recognised")
-			}
+		_, byToken := way["bearerAuth"]
+		switch {
+		case strings.HasPrefix(o.path, "/v1/admin/"):
+			names = append(names, "(*turkey/internal/auth.Service).Operators")
+		case byToken && strings.HasPrefix(o.path, "/api/"):
+			names = append(names, "(*turkey/internal/auth.Service).Recognised")
+		case byToken:
+			names = append(names, "(*turkey/internal/auth.Service).Bearer")
 		}
 	}
 	for _, p := range o.Parameters {

@@ -35,7 +35,7 @@ export interface Api {
      * Rename or replace a credential. New content starts unverified, and the old one goes into the history. The
      * content that is stored already changes nothing.
      */
-    update(id: string | number, body?: s.UpdateCredentialRequest, options?: ApiOptions): Promise<s.UpdateOutputBody2Result>
+    update(id: string | number, body?: s.UpdateCredentialRequest, options?: ApiOptions): Promise<s.UpdateResult>
     /**
      * Restore a deleted credential. Within 90 days of its deletion. It comes back unverified, and no service uses it
      * until one is enabled with it.
@@ -62,7 +62,7 @@ export interface Api {
      * Go back to an old content. Makes the content of a version the present one, under a new number. It is unverified
      * until it is verified again.
      */
-    restoreVersion(id: string | number, n: string | number, options?: ApiOptions): Promise<s.UpdateOutputBody2Result>
+    restoreVersion(id: string | number, n: string | number, options?: ApiOptions): Promise<s.UpdateResult>
   }
   sync: {
     /**

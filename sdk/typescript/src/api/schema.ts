@@ -377,17 +377,6 @@ export interface CredentialVerifyStatusResult {
   verifiedAt: string | null
 }
 
-export interface DataStruct13Data {
-  createdAt: string
-  jobId: string
-  retryCount: number
-  sheetName?: string
-  source: string
-  spreadsheetId?: string
-  targetDate?: string
-  userId: number
-}
-
 export interface DeleteAccountResult {
   deletedUser: DeleteAccountResultDeletedUser
   message: string
@@ -635,11 +624,22 @@ export interface GetJobResult {
 }
 
 export interface GetJobResultData {
-  data: DataStruct13Data
+  data: GetJobResultDataData
   failedReason?: string
   progress: number
-  result: Result
+  result: Result | null
   status: "waiting" | "delayed" | "active" | "completed" | "failed" | "cancelled"
+}
+
+export interface GetJobResultDataData {
+  createdAt: string
+  jobId: string
+  retryCount: number
+  sheetName?: string
+  source: string
+  spreadsheetId?: string
+  targetDate?: string
+  userId: number
 }
 
 export interface GetProfileResult {
@@ -1002,8 +1002,7 @@ export interface Report {
   intact: boolean
   /** There are more findings than these */
   more: boolean
-  /** The newest seal; null: there is none yet */
-  newest: Checkpoint
+  newest: Checkpoint | null
   /** Rows held against their seals */
   rows: number
   /** Length of the chain, all of which was checked */
@@ -1032,7 +1031,7 @@ export interface Result {
   jobId: string
   /** Which of several candidates a metric was taken from */
   metricSources?: Record<string, string>
-  metrics?: Record<string, string>
+  metrics?: Record<string, number>
   /** What happened to the target day's row: append, update, skip */
   mode?: string
   /** Cells that people had changed since they were written, and that hold the source's value again */
@@ -1143,7 +1142,7 @@ export interface Run {
   progress: number
   /** Why the last attempt failed, as a word */
   reason: string | null
-  result: Result
+  result: Result | null
   service: string
   sheetName: string | null
   /** Where it differs from the mapping */
@@ -1267,14 +1266,14 @@ export interface Settings {
 
 export interface SignedIn {
   /** ES256 JWT; send it as Authorization: Bearer */
-  accessToken: string
+  accessToken?: string
   /** The address has to be verified before the first sign-in */
   emailVerificationRequired?: boolean
   /** Seconds until the access token expires */
-  expiresIn: number
+  expiresIn?: number
   /** Opaque; changes with every refresh; in cookie mode it is in the cookie */
   refreshToken?: string
-  tokenType: "Bearer"
+  tokenType?: "Bearer"
   user: UserBrief
 }
 
@@ -1396,16 +1395,6 @@ export interface UpdateCredentialRequest {
   service?: string
 }
 
-export interface UpdateOutputBody2Result {
-  id: number
-  name: string
-  service: string
-  updatedAt: string
-  verified: boolean
-  /** Counts the contents */
-  version: number
-}
-
 export interface UpdateProfileRequest {
   /** Checked when it is sent */
   currentPassword?: string
@@ -1415,6 +1404,16 @@ export interface UpdateProfileRequest {
 export interface UpdateProfileResult {
   message: string
   user: UserView
+}
+
+export interface UpdateResult {
+  id: number
+  name: string
+  service: string
+  updatedAt: string
+  verified: boolean
+  /** Counts the contents */
+  version: number
 }
 
 export interface Use {

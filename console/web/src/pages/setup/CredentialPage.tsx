@@ -27,13 +27,15 @@ export default function CredentialPage() {
   const credential = useQuery({ queryKey: ['setup', 'credential', id], queryFn: ({ signal }) => api.credentials.get(id, { signal }) })
   if (apiError(credential.error)?.statusCode === 404) {
     return (
-      <Page title={t('gone.title')}>
+      <Page title={t('credentials.one')}>
         <Card><Empty icon={FileQuestion} title={t('gone.title')} action={<ButtonLink to="/credentials">{t('gone.back')}</ButtonLink>}>{t('gone.text')}</Empty></Card>
       </Page>
     )
   }
   return <Loaded query={credential} lines={8}>{(c) => <Details key={c.id} credential={c} />}</Loaded>
 }
+
+const primary = { look: 'primary' } as const
 
 function Details({ credential: c }: { credential: schemas.Credential }) {
   const { t } = useTranslation('setup')
@@ -44,6 +46,7 @@ function Details({ credential: c }: { credential: schemas.Credential }) {
   const [renaming, setRenaming] = useState(false)
   const [replacing, setReplacing] = useState(false)
   const stops = useStops(c)
+  const broken = c.health === 'broken'
   const verify = useAct(async () => {
     const { connectedAs } = await api.credentials.verify(c.id).finally(refresh)
     toast(t('connect.connectedAs', { as: connectedAs }))
@@ -59,9 +62,9 @@ function Details({ credential: c }: { credential: schemas.Credential }) {
   return (
     <Page title={c.name} lead={titleOf(c.service, t)} actions={<>
       <Button onPress={() => setRenaming(true)}>{t('rename.action')}</Button>
-      <Button onPress={() => setReplacing(!replacing)}>{t('replace.action')}</Button>
+      <Button {...(broken ? primary : {})} onPress={() => setReplacing(!replacing)}>{t('replace.action')}</Button>
       <Button look="danger" onPress={remove}>{t('delete.action')}</Button>
-      <Button look="primary" busy={verify.busy} onPress={() => void verify.run()}>{t('verify')}</Button>
+      <Button {...(broken ? {} : primary)} busy={verify.busy} onPress={() => void verify.run()}>{t('verify')}</Button>
     </>}>
       {verify.error !== null ? <Failure error={verify.error} /> : <HealthLine credential={c} />}
       {replacing && <Replace credential={c} onDone={() => setReplacing(false)} />}

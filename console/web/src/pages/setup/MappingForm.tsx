@@ -96,7 +96,7 @@ export function MappingForm({ service, credential, mappings, action, extra, onSa
       {tab && <TabPreview service={service} tab={preview} verdict={!taken} />}
       {save.error !== null && <Failure error={save.error} />}
       <div className="row">
-        <Button look="primary" busy={save.busy} isDisabled={!fits} onPress={() => void save.run()}>{action}</Button>
+        {files.data?.length !== 0 && <Button look="primary" busy={save.busy} isDisabled={!fits} onPress={() => void save.run()}>{action}</Button>}
         {extra}
       </div>
     </div>

@@ -8,7 +8,7 @@ import { Badge, Failure, Loaded } from '../../ui/Feedback'
 import { Select, Switch } from '../../ui/Field'
 import { Card, Page } from '../../ui/Page'
 import { toast } from '../../ui/toast'
-import { sheetsService, titleOf } from './catalogue'
+import { sheetsService, sourcesIn, titleOf } from './catalogue'
 import { sheetsCredential, useAct, useCredentials, useMappings, useRefresh, useServices } from './data'
 import { HealthBadge } from './health'
 import { ServiceIcon } from './ServiceChoice'
@@ -24,7 +24,7 @@ export default function Services() {
         <Loaded query={credentials}>{(own) => (
           <Loaded query={mappings}>{(mapped) => (
             <div className="service-cards">
-              {list.map((s) => <ServiceCard key={s.name} state={s} credentials={own} services={list} mapping={mapped.find((m) => m.service === s.name)} />)}
+              {[...sourcesIn(list.map((s) => s.name)), sheetsService].map((n) => list.find((s) => s.name === n)).filter((s) => s !== undefined).map((s) => <ServiceCard key={s.name} state={s} credentials={own} services={list} mapping={mapped.find((m) => m.service === s.name)} />)}
             </div>
           )}</Loaded>
         )}</Loaded>

@@ -7,14 +7,13 @@ import { useApi } from '../../session/context'
 const ended = ['completed', 'failed', 'cancelled']
 export const hasEnded = (run: schemas.Run) => ended.includes(run.status)
 
-/** A run as it goes, from its events. Where they break off, they are asked for again until the run has ended. */
+/** A run as it goes, from its events, anew with each `begun` (a retry keeps the id). Where they break off, they are asked for again until the run has ended. */
 export function useRun(begun: schemas.Run | undefined): { run: schemas.Run | undefined; lost: boolean; gone: boolean } {
   const api = useApi()
   const queries = useQueryClient()
   const [run, setRun] = useState(begun)
   const [lost, setLost] = useState(false)
   const [gone, setGone] = useState(false)
-  const id = begun?.id
   useEffect(() => {
     setRun(begun)
     setLost(false)
@@ -40,7 +39,6 @@ export function useRun(begun: schemas.Run | undefined): { run: schemas.Run | und
     }
     void watch()
     return () => stop.abort()
-    // The id says which run it is; its other members change with each event.
-  }, [id, api, queries])
+  }, [begun, api, queries])
   return { run, lost, gone }
 }
