@@ -1,6 +1,6 @@
 # One command each; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate build test vet lint generate generate-check bench module tools setup clean chaos
+.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate build test vet lint openapi-lint generate generate-check bench module tools setup clean chaos
 .SILENT:
 .NOTPARALLEL:
 
@@ -36,7 +36,7 @@ binary: ## build the program alone, into OUT
 	go build -trimpath -ldflags "-s -w -X $(MODULE)/internal/cli.version=$(VERSION)" -o $(OUT)/turkey .
 	ln -sfn turkey $(OUT)/gravy
 
-test: setup tools lint generate-check vet console ## everything CI runs: lint, generated code, unit, integration and end-to-end tests
+test: setup tools lint openapi-lint generate-check vet console ## everything CI runs: lint, generated code, unit, integration and end-to-end tests
 	go test ./...
 	cd internal/sandbox/googleclient && go test ./...
 	$(MAKE) --no-print-directory deploy-lint
@@ -79,8 +79,13 @@ vet:
 lint: tools ## golangci-lint
 	bin/golangci-lint run ./...
 
+openapi-lint: scripts/openapi-lint/node_modules/.package-lock.json ## lint openapi.json with Redocly's rules
+	if command -v npm >/dev/null; then node scripts/openapi-lint/lint.mjs; else echo "no npm: openapi.json is not linted" >&2; fi
+
 generate: tools ## rewrite generated code (sqlc), the golden openapi.json, the SDK's part of it, and the file for psql
 	bin/sqlc generate
+	go test ./internal/cli -run TestOpenAPI -update
+	go test ./internal/fault/codes -update # reads the routes of openapi.json, and says which errors they answer
 	go test ./internal/cli -run TestOpenAPI -update
 	go test ./internal/db -run TestPsqlFile -update
 	node sdk/typescript/scripts/generate.mjs

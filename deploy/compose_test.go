@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
@@ -16,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"turkey/internal/db/dbtest"
+	"turkey/internal/db/pgdev"
 )
 
 var (
@@ -134,19 +134,22 @@ func startPostgres(t *testing.T, port string) {
 	if out, err := psql.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	relay(t, pg, port)
+}
+
+// relay lets a PostgreSQL that has only a socket listen at a port.
+func relay(t *testing.T, pg *pgdev.Server, port string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:"+port)
 	must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
-	u, err := url.Parse(dbtest.At(pg, "postgres", "postgres"))
-	must(t, err)
-	socket := u.Query().Get("host") + "/.s.PGSQL." + u.Query().Get("port")
 	go func() {
 		for {
 			c, err := l.Accept()
 			if err != nil {
 				return
 			}
-			go pipe(c, socket)
+			go pipe(c, pg.SocketDir+"/.s.PGSQL.5432")
 		}
 	}()
 }

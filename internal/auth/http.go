@@ -77,22 +77,36 @@ func (s *Service) Mount(api huma.API) {
 	s.mountUsers(api)
 	keys := operation(http.MethodGet, "/.well-known/jwks.json", "jwks", "Keys", "Public signing keys",
 		"With these anybody verifies access tokens: ES256, by kid, `iss` this server, `aud` your appId.")
-	keys.Responses = documentResponses("The key set (RFC 7517). keys[0] signs at present.")
-	huma.Register(api, keys, s.handleJWKS)
+	mountDocument(api, keys, "The key set (RFC 7517). keys[0] signs at present.", s.jwks)
 	discovery := operation(http.MethodGet, "/.well-known/openid-configuration", "openidConfiguration", "Keys", "Where the keys are",
 		"Issuer and address of the key set, for libraries that configure themselves. There is no authorization endpoint: apps "+
 			"sign their users in with /v1/auth.")
-	discovery.Responses = documentResponses("The metadata (OpenID Connect Discovery 1.0, RFC 8414), as far as it applies.")
-	huma.Register(api, discovery, s.handleDiscovery)
+	mountDocument(api, discovery, "The metadata (OpenID Connect Discovery 1.0, RFC 8414), as far as it applies.", s.discovery)
 }
 
-// documentResponses describes a public JSON document that caches may hold.
-func documentResponses(what string) map[string]*huma.Response {
-	object := &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
-	return map[string]*huma.Response{
-		"200": {Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: object}}},
+// mountDocument mounts a public JSON document that caches may hold. Its bytes are there already: nothing is left for huma to
+// encode, and it is asked for by everybody who verifies.
+func mountDocument(api huma.API, op huma.Operation, what string, current func() document) {
+	text := func(about string) *huma.Schema { return &huma.Schema{Type: huma.TypeString, Description: about} }
+	const tag = "Tag of the copy the caller has"
+	op.Parameters = []*huma.Param{{Name: "If-None-Match", In: "header", Description: tag, Schema: text(tag)}}
+	op.Responses = map[string]*huma.Response{
+		"200": {Description: what, Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}}},
+			Headers: map[string]*huma.Param{"Cache-Control": {Schema: text("")}, "Content-Type": {Schema: text("")}, "ETag": {Schema: text("")}}},
 		"304": {Description: "The caller's copy (If-None-Match) is current."},
 	}
+	api.OpenAPI().AddOperation(&op)
+	api.Adapter().Handle(&op, func(ctx huma.Context) {
+		d := current()
+		ctx.SetHeader("Cache-Control", publicCaching)
+		ctx.SetHeader("ETag", d.etag)
+		status, body := d.answer(ctx.Header("If-None-Match"))
+		if body != nil {
+			ctx.SetHeader("Content-Type", "application/json")
+		}
+		ctx.SetStatus(status)
+		_, _ = ctx.BodyWriter().Write(body) // the client is gone when this fails
+	})
 }
 
 type messageOutput struct {

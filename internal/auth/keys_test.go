@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -104,14 +103,10 @@ func (c cluster) accepts(token, kid string, servers ...*Service) {
 // published are the names in the key set, in order.
 func (c cluster) published(s *Service) (kids []string) {
 	c.Helper()
-	out, err := s.handleJWKS(c.Context(), &documentInput{})
-	if err != nil {
-		c.Fatal(err)
-	}
 	var set struct {
 		Keys []map[string]string `json:"keys"`
 	}
-	if err := json.Unmarshal(out.Body, &set); err != nil {
+	if err := json.Unmarshal(s.jwks().body, &set); err != nil {
 		c.Fatal(err)
 	}
 	for _, k := range set.Keys {
@@ -164,14 +159,6 @@ func (c cluster) key(k KeyInfo, err error) KeyInfo {
 		c.Fatal(err)
 	}
 	return k
-}
-
-func (c cluster) document(d *documentOutput, err error) *documentOutput {
-	c.Helper()
-	if err != nil {
-		c.Fatal(err)
-	}
-	return d
 }
 
 // TestARotationPublishesBeforeItSignsAndKeepsTheOldKeyUntilItsTokensExpired moves the clock of two servers through the life
@@ -785,19 +772,16 @@ func TestPublicDocumentsAreCachedByTheirTag(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
 	a, b := c.start(), c.start()
-	for what, get := range map[string]func(context.Context, *documentInput) (*documentOutput, error){"keys": a.handleJWKS, "metadata": a.handleDiscovery} {
-		first := c.document(get(t.Context(), &documentInput{}))
-		if first.Status != http.StatusOK || first.CacheControl != "public, max-age=900, stale-while-revalidate=300" || first.ContentType != "application/json" ||
-			len(first.ETag) != 34 || first.ETag[0] != '"' {
-			t.Errorf("%s: %+v", what, first)
+	for what, d := range map[string]document{"keys": a.jwks(), "metadata": a.discovery()} {
+		if len(d.etag) != 34 || d.etag[0] != '"' {
+			t.Errorf("%s: %s", what, d.etag)
 		}
 		for header, want := range map[string]int{
-			first.ETag: 304, "W/" + first.ETag: 304, `"x", ` + first.ETag: 304, "*": 304,
-			`"x"`: 200, strings.Trim(first.ETag, `"`): 200, "": 200, ",": 200, first.ETag + "x": 200,
+			d.etag: 304, "W/" + d.etag: 304, `"x", ` + d.etag: 304, "*": 304,
+			`"x"`: 200, strings.Trim(d.etag, `"`): 200, "": 200, ",": 200, d.etag + "x": 200,
 		} {
-			out := c.document(get(t.Context(), &documentInput{IfNoneMatch: header}))
-			if out.Status != want || (want == 304) != (len(out.Body) == 0) || out.ETag != first.ETag || out.CacheControl == "" {
-				t.Errorf("%s, If-None-Match %s: %d with %d bytes", what, header, out.Status, len(out.Body))
+			if status, body := d.answer(header); status != want || (want == 304) != (len(body) == 0) {
+				t.Errorf("%s, If-None-Match %s: %d with %d bytes", what, header, status, len(body))
 			}
 		}
 	}
@@ -820,10 +804,10 @@ func TestTheMetadataSayWhatIsTrue(t *testing.T) {
 	c := newCluster(t)
 	for iss, base := range map[string]string{issuer: issuer, "https://a.example/": "https://a.example", "https://a.example/auth": "https://a.example/auth"} {
 		a := c.start(func(cfg *Config) { cfg.Issuer = iss })
-		out := c.document(a.handleDiscovery(t.Context(), &documentInput{}))
+		out := a.discovery().body
 		want := fmt.Sprintf(`{"issuer":%q,"jwks_uri":"%s/.well-known/jwks.json","subject_types_supported":["public"],"service_documentation":"%s/docs"}`, iss, base, base)
-		if string(out.Body) != want {
-			t.Errorf("%s\nwant %s", out.Body, want)
+		if string(out) != want {
+			t.Errorf("%s\nwant %s", out, want)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"context"
 	"net/http"
 	"strings"
 )
@@ -9,33 +8,16 @@ import (
 // publicCaching lets everybody keep the documents for a while (contract auth-api.md §4).
 const publicCaching = "public, max-age=900, stale-while-revalidate=300"
 
-type documentInput struct {
-	IfNoneMatch string `header:"If-None-Match" doc:"Tag of the copy the caller has"`
-}
+// jwks and discovery come from memory, so an outage of the database stops nobody from verifying.
+func (s *Service) jwks() document      { return s.keyring().jwks }
+func (s *Service) discovery() document { return s.keys.discovery }
 
-type documentOutput struct {
-	Status       int
-	CacheControl string `header:"Cache-Control"`
-	ETag         string `header:"ETag"`
-	ContentType  string `header:"Content-Type"`
-	Body         []byte
-}
-
-// handleJWKS answers from memory, so an outage of the database stops nobody from verifying.
-func (s *Service) handleJWKS(_ context.Context, in *documentInput) (*documentOutput, error) {
-	return s.keyring().jwks.answer(in.IfNoneMatch), nil
-}
-
-func (s *Service) handleDiscovery(_ context.Context, in *documentInput) (*documentOutput, error) {
-	return s.keys.discovery.answer(in.IfNoneMatch), nil
-}
-
-func (d document) answer(ifNoneMatch string) *documentOutput {
-	out := &documentOutput{Status: http.StatusOK, CacheControl: publicCaching, ETag: d.etag, ContentType: "application/json", Body: d.body}
+// answer is the document, or nothing for who has it.
+func (d document) answer(ifNoneMatch string) (status int, body []byte) {
 	if d.matches(ifNoneMatch) {
-		out.Status, out.ContentType, out.Body = http.StatusNotModified, "", nil
+		return http.StatusNotModified, nil
 	}
-	return out
+	return http.StatusOK, d.body
 }
 
 // matches compares as If-None-Match asks for (RFC 9110 §13.1.2): weakly, with any of a list.

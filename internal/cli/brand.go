@@ -66,7 +66,7 @@ func imageURL(file string) (string, error) {
 	if file == "" {
 		return "", nil
 	}
-	image, err := os.ReadFile(file) //nolint:gosec // the operator names it
+	image, err := os.ReadFile(file)
 	if err != nil {
 		return "", err
 	}

@@ -75,7 +75,7 @@ func diskPlaces(cfg *config.Config) []doctor.Place {
 	if cfg.BackupDir != "" {
 		p := doctor.Place{Name: "backups", Path: cfg.BackupDir}
 		if st, err := backup.Look(cfg.BackupDir); err == nil && st.Newest != nil {
-			p.Need = uint64(max(st.Newest.Manifest.Size, 0)) //nolint:gosec // G115: not negative
+			p.Need = uint64(max(st.Newest.Manifest.Size, 0))
 		}
 		places = append(places, p)
 	}

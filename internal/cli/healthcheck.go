@@ -69,7 +69,7 @@ func isReady(ctx context.Context, url string) error {
 	}
 	// Without the proxy of HTTP_PROXY: it is this machine that is asked.
 	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := c.Do(req) //nolint:gosec // G107: the operator names it
+	resp, err := c.Do(req)
 	if err != nil {
 		return fmt.Errorf("nothing answers: %w", err)
 	}

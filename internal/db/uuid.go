@@ -38,13 +38,13 @@ type uuidPlan struct{}
 
 // Encode is pgx's.
 func (uuidPlan) Encode(value any, buf []byte) ([]byte, error) {
-	id := value.(uuid.UUID) //nolint:errcheck // PlanEncode looked
+	id := value.(uuid.UUID)
 	return append(buf, id[:]...), nil
 }
 
 // Scan is pgx's.
 func (uuidPlan) Scan(src []byte, target any) error {
-	id := target.(*uuid.UUID) //nolint:errcheck // PlanScan looked
+	id := target.(*uuid.UUID)
 	if src == nil {
 		return nil // NULL: as uuid.UUID's own Scan
 	}

@@ -16,18 +16,18 @@ func TestUUIDsPass(t *testing.T) {
 	id, other := uuid.New(), uuid.New()
 	all := []uuid.UUID{id, uuid.Nil, other}
 	for range 3 { // described, prepared, from the cache
-		var plain, max uuid.UUID
+		var plain, highest uuid.UUID
 		var some, none *uuid.UUID
 		var list []uuid.UUID
 		var text string
 		kept := other
 		err := d.In(db.System()).QueryRow(t.Context(), `SELECT $1::uuid, $2::uuid, $3::uuid, $4::uuid[], $5::text, $6::uuid, NULL::uuid`,
-			id, &id, (*uuid.UUID)(nil), all, id, uuid.Max).Scan(&plain, &some, &none, &list, &text, &max, &kept)
+			id, &id, (*uuid.UUID)(nil), all, id, uuid.Max).Scan(&plain, &some, &none, &list, &text, &highest, &kept)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if plain != id || some == nil || *some != id || none != nil || !slices.Equal(list, all) || text != id.String() || max != uuid.Max || kept != other {
-			t.Fatal(plain, some, none, list, text, max, kept)
+		if plain != id || some == nil || *some != id || none != nil || !slices.Equal(list, all) || text != id.String() || highest != uuid.Max || kept != other {
+			t.Fatal(plain, some, none, list, text, highest, kept)
 		}
 	}
 }

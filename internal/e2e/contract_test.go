@@ -563,16 +563,17 @@ func TestSystemEndpoints(t *testing.T) {
 		t.Error(got)
 	}
 	a := s.get("/.well-known/jwks.json", "").want(t, 200, "")
-	if a.header.Get("Cache-Control") != "public, max-age=900, stale-while-revalidate=300" {
-		t.Errorf("Cache-Control %q", a.header.Get("Cache-Control"))
+	if a.header.Get("Cache-Control") != "public, max-age=900, stale-while-revalidate=300" || a.header.Get("Content-Type") != "application/json" {
+		t.Errorf("Cache-Control %q, Content-Type %q", a.header.Get("Cache-Control"), a.header.Get("Content-Type"))
 	}
 	key, _ := a.at("keys", 0).(object)
 	if names := slices.Sorted(maps.Keys(key)); !slices.Equal(names, []string{"alg", "crv", "kid", "kty", "use", "x", "y"}) || key["alg"] != "ES256" || key["crv"] != "P-256" ||
 		key["kty"] != "EC" || key["use"] != "sig" || !regexp.MustCompile(`^key_[0-9a-f]{32}$`).MatchString(fmt.Sprint(key["kid"])) {
 		t.Errorf("key %v", key)
 	}
-	if again := s.get("/.well-known/jwks.json", "", set("If-None-Match", a.header.Get("ETag"))); again.status != 304 || a.header.Get("ETag") == "" {
-		t.Errorf("with the tag: %d", again.status)
+	if again := s.get("/.well-known/jwks.json", "", set("If-None-Match", a.header.Get("ETag"))); again.status != 304 || a.header.Get("ETag") == "" ||
+		again.header.Get("ETag") != a.header.Get("ETag") || again.header.Get("Cache-Control") != a.header.Get("Cache-Control") || again.header.Get("Content-Type") != "" {
+		t.Errorf("with the tag: %d %v", again.status, again.header)
 	}
 	meta := s.get("/.well-known/openid-configuration", "").want(t, 200, "")
 	if meta.text("issuer") != publicURL || meta.text("jwks_uri") != publicURL+"/.well-known/jwks.json" {

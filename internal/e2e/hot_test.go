@@ -136,9 +136,12 @@ func TestJunkReachesNoDatabase(t *testing.T) {
 	for i := range 20 {
 		for _, token := range []string{"", "x", strings.Repeat("A", 900), "..", header + "..", header + "." + payload + ".", header + "." + payload + "." + strings.Repeat("A", 86),
 			header + "." + payload + "A." + signature, fmt.Sprintf("rt_%s.%d.%s", session, i+1, mac), u.refresh} {
-			s.try("GET", "/v1/users/me", token, nil)
-			s.try("GET", "/api/credentials/list", token, nil)
-			s.try("POST", "/api/credentials/save", token, object{"service": "google_sheets", "credentialName": "x", "credentialJson": pasted(1)})
+			for _, a := range []answer{s.get("/v1/users/me", token), s.get("/api/credentials/list", token),
+				s.call("POST", "/api/credentials/save", token, object{"service": "google_sheets", "credentialName": "x", "credentialJson": pasted(1)})} {
+				if a.status != 401 {
+					t.Errorf("%.40s…: %d %s", token, a.status, a.raw)
+				}
+			}
 		}
 		for _, token := range []string{"x", "rt_", "rt_" + session, fmt.Sprintf("rt_%s.%d.%s", session, i+1, mac), "rt_" + session + ".0." + strings.Repeat("A", 43), strings.Repeat("rt_", 200)} {
 			if a := s.refresh("shop", token); a.status < 400 || a.status >= 500 {
@@ -225,6 +228,7 @@ func BenchmarkHot(b *testing.B) {
 	h.saved("google_sheets", "first", pasted(0))
 	me := request("GET", "/v1/users/me", h.access, nil)
 	list := request("GET", "/api/credentials/list", h.access, nil)
+	keys := request("GET", "/.well-known/jwks.json", "", nil)
 	login, err := json.Marshal(object{"email": h.email, "password": password, "appId": "shop"})
 	must(b, err)
 	n := 0
@@ -232,7 +236,7 @@ func BenchmarkHot(b *testing.B) {
 		name string
 		next func(last []byte) []byte
 	}{
-		{"JWKS", func([]byte) []byte { return request("GET", "/.well-known/jwks.json", "", nil) }},
+		{"JWKS", func([]byte) []byte { return keys }},
 		{"me", func([]byte) []byte { return me }},
 		{"refresh", func(last []byte) []byte {
 			token := []byte(h.refresh)

@@ -101,7 +101,7 @@ const longLine = 64 << 10
 // marshalJSON writes v as one line. What cannot be encoded panics before the first byte is out, and becomes a 500; what
 // cannot be written is no error, because the client left.
 func marshalJSON(w io.Writer, v any) error {
-	l := lines.Get().(*line) //nolint:errcheck // New makes nothing else
+	l := lines.Get().(*line)
 	if err := l.enc.Encode(v); err != nil {
 		panic("encode answer: " + err.Error()) // the line goes with it: an encoder keeps its error
 	}

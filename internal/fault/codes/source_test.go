@@ -158,16 +158,16 @@ func (s *source) collect(p *checked, f *ast.File) {
 }
 
 // read tells what a piece of code mentions and which faults it makes. What is only compared with errors.Is is not returned.
-func (s *source) read(p *checked, node ast.Node, mention, make func(string)) {
+func (s *source) read(p *checked, node ast.Node, mention, made func(string)) {
 	ast.Inspect(node, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.CallExpr:
 			switch name := calledName(p, n); name {
 			case "errors.Is":
-				s.read(p, n.Args[0], mention, make)
+				s.read(p, n.Args[0], mention, made)
 				return false
 			case module + "/internal/fault.New":
-				make(s.kindAndCode(p, n.Args[0], n.Args[1]))
+				made(s.kindAndCode(p, n.Args[0], n.Args[1]))
 			}
 		case *ast.CompositeLit:
 			if t := p.info.Types[n].Type; t != nil && t.String() == module+"/internal/fault.Error" {
@@ -181,7 +181,7 @@ func (s *source) read(p *checked, node ast.Node, mention, make func(string)) {
 						code = s.text(p, kv.Value)
 					}
 				}
-				make(kind + " " + code)
+				made(kind + " " + code)
 			}
 		case *ast.Ident:
 			switch o := p.info.Uses[n].(type) {
