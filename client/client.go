@@ -4,6 +4,10 @@
 //	s, err := c.Login(ctx, "ada@example.com", password)
 //	id, err := s.SaveCredential(ctx, client.NewCredential{Service: "ga4", Name: "Analytics", Content: key})
 //
+// Session and Client have methods for what most programs do; package api has one for every operation of the server:
+//
+//	runs, err := s.API().ListRuns(ctx, api.ListRunsQuery{Limit: 10})
+//
 // Every method returns *Error for an answer that is not a success: Code is the stable code of the API.
 package client
 
@@ -17,6 +21,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"turkey/client/api"
 )
 
 // Error is an answer of the server that is not a success.
@@ -69,6 +75,14 @@ func New(baseURL string, options ...Option) *Client {
 // Do sends one request and decodes the answer into out (nil: it is thrown away). body nil sends none; a json.RawMessage
 // goes as it is. token "" sends no Authorization header.
 func (c *Client) Do(ctx context.Context, method, path, token string, body, out any) error {
+	header := http.Header{}
+	if token != "" {
+		header.Set("Authorization", "Bearer "+token)
+	}
+	return c.send(ctx, method, path, header, body, out)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, header http.Header, body, out any) error {
 	var content io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
@@ -81,11 +95,12 @@ func (c *Client) Do(ctx context.Context, method, path, token string, body, out a
 	if err != nil {
 		return err
 	}
+	req.Header = header
 	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
+		header.Set("Content-Type", "application/json")
 	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
+	if key := api.IdempotencyKey(ctx); key != "" {
+		header.Set("Idempotency-Key", key)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

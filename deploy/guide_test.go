@@ -78,12 +78,12 @@ func script(blocks []*block, port string) string {
 	s.WriteString("set -euo pipefail\nSERVER=\nstop() { [ -z \"$SERVER\" ] || { kill $SERVER 2>/dev/null || :; wait $SERVER || :; }; SERVER=; }\ntrap stop EXIT\n")
 	for i, b := range blocks {
 		fmt.Fprintf(&s, "echo 'docs/operations.md:%d' >&3\n", b.line)
-		switch {
-		case b.how == "server":
+		switch b.how {
+		case "server":
 			fmt.Fprintf(&s, "exec_server() {\n%s}\nexec_server >server.log 2>&1 &\nSERVER=$!\nuntil curl -sf http://localhost:%s/readyz >/dev/null; do kill -0 $SERVER || { cat server.log; exit 1; }; sleep 0.05; done\n",
 				strings.ReplaceAll(strings.ReplaceAll(b.run, "turkey serve", "exec turkey serve"), "env -u DATABASE_ADMIN_URL AUTO_MIGRATE=false exec", "exec env -u DATABASE_ADMIN_URL AUTO_MIGRATE=false"), port)
 			continue
-		case b.how == "stop":
+		case "stop":
 			s.WriteString("stop\n")
 		}
 		run := b.run

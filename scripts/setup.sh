@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs what `make run` and `make test` need and this machine lacks: the PostgreSQL server programs, version 14 or newer,
-# and for the tests a Redis and a Chromium. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
+# and for the tests a Redis, a Chromium, nginx and Caddy. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
 #
-# `setup.sh run` does not ask for those two, nor for PostgreSQL when the configuration names a database.
+# `setup.sh run` does not ask for those, nor for PostgreSQL when the configuration names a database.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -140,6 +140,29 @@ install_browser() {
 	fi
 }
 
+# Tests start them in front of the server, with the examples in deploy/.
+install_proxies() {
+	wanted="nginx and Caddy (for the tests)"
+	remedy="Install nginx and caddy yourself."
+	echo "Installing nginx and Caddy for the tests…" >&2
+	if have apt-get; then
+		# Not started by their packages: nothing but tests is to use them here.
+		as_root sh -c 'apt-get update -qq || :'
+		as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends nginx-light caddy
+		if [ -d /run/systemd/system ]; then
+			as_root systemctl disable --now nginx caddy
+		fi
+	elif have dnf; then
+		as_root dnf install -y -q nginx caddy
+	elif have apk; then
+		as_root apk add --quiet --no-cache nginx caddy
+	elif have brew; then
+		brew install --quiet nginx caddy >&2
+	else
+		die "nginx and Caddy are missing (the tests of the examples in deploy/ need them) and no package manager known here (apt, dnf, apk, brew) was found." "$remedy"
+	fi
+}
+
 have make || die "make is missing: install it (apt-get install make, dnf install make, apk add make, xcode-select --install)."
 
 have go || die "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ (or: brew install go, apk add go)."
@@ -170,4 +193,8 @@ fi
 
 if [ "${1:-}" != run ] && ! have_browser; then
 	install_browser
+fi
+
+if [ "${1:-}" != run ] && { ! have nginx || ! have caddy; }; then
+	install_proxies
 fi

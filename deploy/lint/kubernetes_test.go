@@ -48,12 +48,12 @@ func objects(t *testing.T) (all []any) {
 		text, err := r.AsYAML()
 		must(t, err)
 		kind := r.GetGvk().ApiVersion() + "/" + r.GetKind()
-		make, known := kinds[kind]
+		empty, known := kinds[kind]
 		if !known {
 			t.Errorf("%s is checked by nobody", kind)
 			continue
 		}
-		o := make()
+		o := empty()
 		if err := yaml.UnmarshalStrict(text, o); err != nil {
 			t.Errorf("%s %s: %v", kind, r.GetName(), err)
 		}
@@ -174,7 +174,7 @@ func TestKubernetesSelectorsSelect(t *testing.T) {
 	for _, s := range of[core.Service](all) {
 		selects("the service "+s.Name, 1, &meta.LabelSelector{MatchLabels: s.Spec.Selector})
 	}
-	want := map[string]int{"turkey-default": 3, "turkey-server": 1, "turkey-out": 3}
+	want := map[string]int{"turkey-default": 3, "turkey-server": 1, "turkey-metrics": 3, "turkey-out": 3}
 	for _, p := range of[networking.NetworkPolicy](all) {
 		selects("the policy "+p.Name, want[p.Name], &p.Spec.PodSelector)
 	}

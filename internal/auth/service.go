@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"runtime"
+	"sync"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -61,7 +62,8 @@ type Service struct {
 	cfg        Config
 	q          *authdb.Queries
 	keys       keyStore
-	mac        []byte // refresh token MAC key
+	mac        []byte // refresh token MAC key, which stays as it is
+	macs       sync.Pool
 	deviceKey  []byte // device cookie MAC key
 	hasher     *hasher
 	seen       *lru.Cache[[32]byte, authenticToken] // tokens whose signature was checked

@@ -217,13 +217,20 @@ func (a *admin) replace(ctx context.Context, name string, fill func(context.Cont
 	return kept, nil
 }
 
+// leaving is how long a connection that was just closed, our own among them, may take to be gone.
+const leaving = 5 * time.Second
+
 // refuseConnected names who keeps a database from being renamed.
 func (a *admin) refuseConnected(ctx context.Context, name string) error {
-	who, err := column(ctx, a.conn, `SELECT DISTINCT coalesce(nullif(application_name, ''), usename::text, backend_type) FROM pg_stat_activity WHERE datname = $1 ORDER BY 1`, name)
-	if err == nil && len(who) > 0 {
-		err = fmt.Errorf("the database %s is in use by %s: stop the servers first", name, strings.Join(who, ", "))
+	for begin := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		who, err := column(ctx, a.conn, `SELECT DISTINCT coalesce(nullif(application_name, ''), usename::text, backend_type) FROM pg_stat_activity WHERE datname = $1 ORDER BY 1`, name)
+		switch {
+		case err != nil || len(who) == 0:
+			return err
+		case time.Since(begin) > leaving:
+			return fmt.Errorf("the database %s is in use by %s: stop the servers first", name, strings.Join(who, ", "))
+		}
 	}
-	return err
 }
 
 // optionsOf are what makes a database like another.

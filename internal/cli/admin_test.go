@@ -67,7 +67,7 @@ func (w *world) login(app, email string) *client.Session {
 }
 
 // never secret stands in no answer of administration.
-var neverShown = regexp.MustCompile(`(?i)password_?hash|key_?hash|token_?hash|private|\$argon|argon2|turkey_admin_|"rt_|eyJ[A-Za-z0-9_-]{12}|sealed`)
+var neverShown = regexp.MustCompile(`(?i)password_?hash|key_?hash|token_?hash|private|\$argon|argon2|turkey_admin_|"rt_|eyJ[A-Za-z0-9_-]{12}|sealed[^A]`)
 
 // ask is call with any headers (name, value, …), and looks at what must not be in the answer.
 func (w *world) ask(method, path string, body any, headers ...string) answer {

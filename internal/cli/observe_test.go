@@ -75,6 +75,11 @@ func TestWhatIsMeasuredOfARealServer(t *testing.T) {
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Traceparent", "00-"+trace+"-b7ad6b7169203331-01")
 	s.do(req).want(t, 401, "")
+	guess := map[string]string{"appId": "shop", "email": "nobody@example.com", "password": "wrong-password"}
+	for range 4 {
+		s.call(http.MethodPost, "/v1/auth/login", "", guess).want(t, 401, "")
+	}
+	s.call(http.MethodPost, "/v1/auth/login", "", guess).want(t, 429, "account_locked")
 	const path = "hunter2-path" // the log has paths
 	s.call(http.MethodGet, "/api/credentials/"+path, bearer(u), nil)
 
@@ -91,9 +96,9 @@ func TestWhatIsMeasuredOfARealServer(t *testing.T) {
 			strings.Contains(text, `turkey_revocation_feed_current 1`)
 	})
 	for _, line := range []string{
-		`turkey_http_requests_total{method="POST",route="/v1/auth/login",status="4xx"} 1`, `turkey_http_requests_total{method="POST",route="/api/credentials/save",status="2xx"} 2`,
-		`turkey_build_info{goversion="`, `turkey_credentials{service="ga4",state="`, `turkey_hashing_duration_seconds_count 2`,
-		`turkey_limit_refusals_total{limiter="lockout"} 0`, `turkey_backup_last_success_timestamp_seconds 0`, `turkey_http_requests_in_flight `,
+		`turkey_http_requests_total{method="POST",route="/v1/auth/login",status="4xx"} 6`, `turkey_http_requests_total{method="POST",route="/api/credentials/save",status="2xx"} 2`,
+		`turkey_build_info{goversion="`, `turkey_credentials{service="ga4",state="`, `turkey_hashing_duration_seconds_count 6`,
+		`turkey_limit_refusals_total{limiter="lockout"} 1`, `turkey_backup_last_success_timestamp_seconds 0`, `turkey_http_requests_in_flight `,
 	} {
 		if !strings.Contains(text, "\n"+line) {
 			t.Errorf("no line %s… in:\n%s", line, ours(text))

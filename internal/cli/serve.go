@@ -113,6 +113,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	sc := server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), AllowOrigin: users.AllowsOrigin, TrustProxy: proxies,
 		Ping: h.db.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: h.limits.Redis(), Clerk: users.ClerkState,
 		Front: console.Path}
+	if demo {
+		sc.Front = console.Path + "a/" + demoApp + "/"
+	}
 	watching.requests(&sc)
 	srv := server.New(sc)
 	srv.Use(h.limits.Layer(auth.PageErrors(srv.WriteError)))
@@ -375,6 +378,7 @@ func announce(log *slog.Logger, cfg *config.Config, demo bool) {
 		"   Health:      GET  /health",
 	}, "\n"))
 	if demo {
-		log.Info(fmt.Sprintf("Log in with app %s, e-mail %s, password %s; `make demo` plays the main job", demoApp, demoEmail, demoPassword))
+		log.Info(fmt.Sprintf("Log in with app %s, e-mail %s, password %s; `make demo` plays the main job", demoApp, demoEmail, demoPassword) +
+			"; its console is at " + base + console.Path + "a/" + demoApp + "/")
 	}
 }

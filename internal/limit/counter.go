@@ -18,6 +18,7 @@ const (
 type counter struct {
 	name   string // first part of its keys in the store
 	rule   Rule
+	told   told
 	keys   keyer
 	now    func() time.Time
 	start  time.Time
@@ -51,7 +52,7 @@ type taken struct {
 }
 
 func newCounter(name string, rule Rule, keys keyer, now func() time.Time) *counter {
-	c := &counter{name: name, rule: rule, keys: keys, now: now, start: now(), seed: maphash.MakeSeed()}
+	c := &counter{name: name, rule: rule, told: tell(rule), keys: keys, now: now, start: now(), seed: maphash.MakeSeed()}
 	for i := range c.shards {
 		c.shards[i].cells = map[client]*cell{}
 	}

@@ -20,7 +20,8 @@ type limiter struct {
 	rule     Rule
 	failures bool         // only answers >= 400 count
 	refusal  *fault.Error // without the time to wait
-	counter  *counter     // counts in the process; nil: exact, in the store
+	told     told
+	counter  *counter // counts in the process; nil: exact, in the store
 }
 
 // table is the contract's, by operation. The two pages behind links in mails do what their operations do, out of the same
@@ -43,7 +44,7 @@ func (l *Limits) table() map[endpoint]*limiter {
 			continue
 		}
 		lim := row.limiter
-		lim.refusal = tooMany(row.what)
+		lim.refusal, lim.told = tooMany(row.what), tell(lim.rule)
 		if lim.name == "refresh" && l.cfg.RefreshInProcess {
 			lim.counter = newCounter(lim.name, lim.rule, l.keys, l.now)
 		}
@@ -62,7 +63,7 @@ func (l *Limits) administration() *limiter {
 	if l.cfg.Admin.off() {
 		return nil
 	}
-	return &limiter{name: "administration", rule: l.cfg.Admin, failures: true, refusal: tooMany("admin"),
+	return &limiter{name: "administration", rule: l.cfg.Admin, failures: true, refusal: tooMany("admin"), told: tell(l.cfg.Admin),
 		counter: newCounter("administration", l.cfg.Admin, l.keys, l.now)}
 }
 
@@ -115,7 +116,7 @@ func (l *Limits) admit(h http.Header, r *http.Request, who client) error {
 			return nil
 		}
 		t := l.general.take(who)
-		setHeaders(h, l.general.rule, t.hits, t.left)
+		setHeaders(h, l.general.told, l.general.rule.Max-t.hits, t.left)
 		if !t.allowed {
 			l.cfg.Refused(l.general.name)
 			return errGeneral.WithRetryAfter(t.left)
@@ -158,7 +159,7 @@ func (l *Limits) admitRoute(ctx context.Context, lim *limiter, h http.Header, wh
 		giveBack = func() { l.returns.add(key, w.id, lim.rule.Max) }
 	}
 	if headers {
-		setHeaders(h, lim.rule, hits, left)
+		setHeaders(h, lim.told, lim.rule.Max-hits, left)
 	}
 	if hits > lim.rule.Max {
 		l.cfg.Refused(lim.name)
@@ -167,11 +168,18 @@ func (l *Limits) admitRoute(ctx context.Context, lim *limiter, h http.Header, wh
 	return giveBack, nil
 }
 
+// told is what all answers say of a rule. They share its values.
+type told struct{ policy, limit []string }
+
+func tell(r Rule) told {
+	limit := strconv.Itoa(r.Max)
+	return told{[]string{limit + ";w=" + strconv.Itoa(seconds(r.Window))}, []string{limit}}
+}
+
 // The headers of /v1 (auth-api.md §1), in the form that http.Header keeps.
-func setHeaders(h http.Header, r Rule, hits int, left time.Duration) {
-	h.Set("Ratelimit-Policy", strconv.Itoa(r.Max)+";w="+strconv.Itoa(seconds(r.Window)))
-	h.Set("Ratelimit-Limit", strconv.Itoa(r.Max))
-	h.Set("Ratelimit-Remaining", strconv.Itoa(max(r.Max-hits, 0)))
+func setHeaders(h http.Header, t told, remaining int, left time.Duration) {
+	h["Ratelimit-Policy"], h["Ratelimit-Limit"] = t.policy, t.limit
+	h.Set("Ratelimit-Remaining", strconv.Itoa(max(remaining, 0)))
 	h.Set("Ratelimit-Reset", strconv.Itoa(seconds(left)))
 }
 

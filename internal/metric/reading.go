@@ -17,6 +17,9 @@ const (
 	readWait  = 3 * time.Second // a scrape must not hang on a database that does
 )
 
+// states of jobs that are counted; metric.sql names them, too.
+var states = []string{"available", "running", "retryable", "scheduled", "discarded"}
+
 // Backups is how it stands with the backups of this server's directory; the zero time is never.
 type Backups struct{ Made, Verified, Failed time.Time }
 
@@ -105,13 +108,19 @@ func (r *reading) ask(ctx context.Context, now time.Time) (values []prometheus.M
 	if err != nil {
 		return nil, err
 	}
-	oldest := map[string]float64{"default": 0}
+	waiting, oldest := map[string]map[string]int64{"default": {}}, map[string]float64{"default": 0}
 	for _, j := range jobs {
-		put(r.jobs, float64(j.Jobs), j.Queue, j.State)
+		if waiting[j.Queue] == nil {
+			waiting[j.Queue] = map[string]int64{}
+		}
+		waiting[j.Queue][j.State] = j.Jobs
 		oldest[j.Queue] = max(oldest[j.Queue], j.Age)
 	}
 	for queue, age := range oldest {
 		put(r.oldest, age, queue)
+		for _, state := range states {
+			put(r.jobs, float64(waiting[queue][state]), queue, state)
+		}
 	}
 	credentials, err := r.q.CredentialsSystem(ctx, system, now)
 	if err != nil {

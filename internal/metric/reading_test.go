@@ -34,7 +34,7 @@ func TestWhatIsReadOfTheDatabase(t *testing.T) {
 	m.Watch(Sources{Pool: database.Pool().Stat, APIs: []API{{Name: "A", Version: "v1", Ends: made}, {Name: "B", Version: "v2"}}})
 	text := scrape(t, m)
 	has(t, text, `turkey_queue_jobs{queue="default",state="available"} 2`, `turkey_queue_jobs{queue="default",state="discarded"} 1`,
-		`turkey_queue_jobs{queue="default",state="scheduled"} 1`, `turkey_queue_jobs{queue="runs",state="running"} 1`, `turkey_queue_oldest_age_seconds{queue="runs"} 0`,
+		`turkey_queue_jobs{queue="default",state="scheduled"} 1`, `turkey_queue_jobs{queue="runs",state="running"} 1`, `turkey_queue_jobs{queue="runs",state="available"} 0`, `turkey_queue_oldest_age_seconds{queue="runs"} 0`,
 		`turkey_audit_unsealed_age_seconds 0`, `turkey_backup_last_success_timestamp_seconds 1.7e+09`, `turkey_backup_last_failure_timestamp_seconds 0`,
 		`turkey_db_pool_max_connections 4`, `turkey_provider_api_end_timestamp_seconds{api="A",version="v1"} 1.7e+09`)
 	if strings.Contains(text, `state="completed"`) || strings.Contains(text, `api="B"`) {

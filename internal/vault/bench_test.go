@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -28,6 +29,39 @@ func BenchmarkOpenForUse(b *testing.B) {
 			b.Fatal(err)
 		}
 		clear(content)
+	}
+}
+
+// BenchmarkEnvelope is a credential of a real one's size sealed, opened, and known again, with its user's keys at hand.
+func BenchmarkEnvelope(b *testing.B) {
+	handle, err := keyset.NewHandle(keyTemplate())
+	if err != nil {
+		b.Fatal(err)
+	}
+	keys, err := usable(handle)
+	if err != nil {
+		b.Fatal(err)
+	}
+	keys.index = uuidBytes()
+	at := record{user: uuid.New(), uid: uuid.New(), service: "google_sheets", version: 1}
+	content := []byte(`{"type":"service_account","project_id":"p","client_email":"robot@p.iam.gserviceaccount.com","private_key":"` + strings.Repeat("MIIEvQIBADANBgkq", 110) + `"}`)
+	text, err := keys.sealRecord(at, content)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, run := range map[string]func() error{
+		"seal":        func() error { _, err := keys.sealRecord(at, content); return err },
+		"open":        func() error { _, err := keys.openRecord(at, text); return err },
+		"fingerprint": func() error { _, err := keys.fingerprint("google_sheets", content); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := run(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }
 
