@@ -15,7 +15,7 @@ FROM --platform=$BUILDPLATFORM node:${NODE_VERSION}-alpine AS console
 WORKDIR /src
 COPY sdk/typescript/package.json sdk/typescript/package-lock.json sdk/typescript/
 COPY console/web/package.json console/web/package-lock.json console/web/
-RUN cd sdk/typescript && npm ci --ignore-scripts --no-audit --no-fund && cd ../../console/web && npm ci --ignore-scripts --no-audit --no-fund
+RUN cd sdk/typescript && npm ci --omit=dev --ignore-scripts --no-audit --no-fund && cd ../../console/web && npm ci --ignore-scripts --no-audit --no-fund
 COPY sdk/typescript sdk/typescript
 COPY console/web console/web
 RUN cd console/web && npm run build

@@ -82,12 +82,13 @@ lint: tools ## golangci-lint
 openapi-lint: scripts/openapi-lint/node_modules/.package-lock.json ## lint openapi.json with Redocly's rules
 	if command -v npm >/dev/null; then node scripts/openapi-lint/lint.mjs; else echo "no npm: openapi.json is not linted" >&2; fi
 
-generate: tools ## rewrite generated code (sqlc), the golden openapi.json, the SDK's part of it, and the file for psql
+generate: tools ## rewrite generated code (sqlc), the golden openapi.json, the SDKs' parts of it, docs/errors.md, and the file for psql
 	bin/sqlc generate
 	go test ./internal/cli -run TestOpenAPI -update
 	go test ./internal/fault/codes -update # reads the routes of openapi.json, and says which errors they answer
 	go test ./internal/cli -run TestOpenAPI -update
 	go test ./internal/db -run TestPsqlFile -update
+	go test ./client/api -run TestGenerated -update
 	node sdk/typescript/scripts/generate.mjs
 
 # What sqlc wrote, before and after: in a clean clone the same as a git diff, and it does not mind uncommitted work.

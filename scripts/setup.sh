@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what `make run` and `make test` need and this machine lacks: the PostgreSQL server programs, version 14 or newer,
-# and for the tests a Redis, a Chromium, nginx and Caddy. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
+# and for the tests a Redis, a Chromium, nginx, Caddy and python3-jwt. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
 #
 # `setup.sh run` does not ask for those, nor for PostgreSQL when the configuration names a database.
 set -eu
@@ -163,6 +163,17 @@ install_proxies() {
 	fi
 }
 
+# Debian's own library for tokens verifies ours. Elsewhere the test says what it lacks.
+have_jwt() { ! have apt-get || /usr/bin/python3 -c 'import jwt, cryptography' 2>/dev/null; }
+
+install_jwt() {
+	wanted="python3-jwt (for the tests)"
+	remedy="Install it yourself: apt-get install python3-jwt python3-cryptography"
+	echo "Installing python3-jwt for the tests…" >&2
+	as_root sh -c 'apt-get update -qq || :'
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-jwt python3-cryptography
+}
+
 have make || die "make is missing: install it (apt-get install make, dnf install make, apk add make, xcode-select --install)."
 
 have go || die "Go is missing: install Go 1.26 or newer from https://go.dev/dl/ (or: brew install go, apk add go)."
@@ -197,4 +208,8 @@ fi
 
 if [ "${1:-}" != run ] && { ! have nginx || ! have caddy; }; then
 	install_proxies
+fi
+
+if [ "${1:-}" != run ] && ! have_jwt; then
+	install_jwt
 fi

@@ -122,7 +122,7 @@ func TestBuildContext(t *testing.T) {
 	matcher, err := patternmatcher.New(patterns)
 	must(t, err)
 	for path, ignored := range map[string]bool{".env": true, ".env.local": true, "console/web/.env": true, ".git/config": true, "secrets/jwt_secret": true, ".turkey/jwt_secret": true,
-		"bin/turkey": true, "console/dist/index.html": true, "console/web/node_modules/vite/package.json": true, "internal/db/db_test.go": true, "docs/auth.md": true,
+		"bin/turkey": true, "console/dist/index.html": true, "console/web/node_modules/vite/package.json": true, "internal/db/db_test.go": true, "bench/main.go": true, "sdk/typescript/test/run.mjs": true,
 		"main.go": false, "internal/db/migrations/00001.sql": false, "console/web/src/main.tsx": false, "sdk/typescript/package-lock.json": false, "go.sum": false} {
 		if got, err := matcher.MatchesOrParentMatches(path); err != nil || got != ignored {
 			t.Errorf("%s: ignored %v, want %v (%v)", path, got, ignored, err)

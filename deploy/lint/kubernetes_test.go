@@ -15,6 +15,7 @@ import (
 	policy "k8s.io/api/policy/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
@@ -54,8 +55,11 @@ func objects(t *testing.T) (all []any) {
 			continue
 		}
 		o := empty()
-		if err := yaml.UnmarshalStrict(text, o); err != nil {
-			t.Errorf("%s %s: %v", kind, r.GetName(), err)
+		asJSON, err := yaml.YAMLToJSONStrict(text)
+		must(t, err)
+		// As the API's own decoder does: case counts, and what nobody knows is refused.
+		if wrong, err := json.UnmarshalStrict(asJSON, o); err != nil || len(wrong) > 0 {
+			t.Errorf("%s %s: %v %v", kind, r.GetName(), wrong, err)
 		}
 		if kind != "v1/Namespace" && r.GetNamespace() != "turkey" {
 			t.Errorf("%s %s is in namespace %q", kind, r.GetName(), r.GetNamespace())

@@ -66,3 +66,13 @@ func TestTourOfAnOwnAPI(t *testing.T) {
 		t.Errorf("no figures at the end:\n%s", text)
 	}
 }
+
+func TestGuides(t *testing.T) {
+	t.Parallel()
+	text := tour(t, nil, "README.md", "docs/guides.md")
+	for _, want := range []string{`"keys":[`, `"sessions":[`, "\n1\n", `"status":"completed"`, `"provisional"`, "date,days,provisional", `"versions":[`, `"secret":"whsec_`, `"deleted`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the output has no %s:\n%s", want, text)
+		}
+	}
+}

@@ -40,7 +40,7 @@ test('an app is made, changed and deleted', async () => {
   await page.getByRole('heading', { name: 'shop' }).waitFor()
   await page.getByRole('textbox', { name: 'Name' }).fill('The Shop')
   await page.getByText('People may register').click()
-  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByRole('button', { name: 'Save' }).first().click()
   await page.getByText('Saved. All servers follow').waitFor()
   await page.reload()
   assert.equal(await page.getByRole('textbox', { name: 'Name' }).inputValue(), 'The Shop')

@@ -1,0 +1,9 @@
+// Package docs holds the documentation, so that the server can show it at /docs.
+package docs
+
+import "embed"
+
+// Pages are the files of this directory that are read in a browser.
+//
+//go:embed *.md *.svg
+var Pages embed.FS
