@@ -70,7 +70,7 @@ func TestTourOfAnOwnAPI(t *testing.T) {
 func TestGuides(t *testing.T) {
 	t.Parallel()
 	text := tour(t, nil, "README.md", "docs/guides.md")
-	for _, want := range []string{`"keys":[`, `"sessions":[`, "\n1\n", `"status":"completed"`, `"provisional"`, "date,days,provisional", `"versions":[`, `"secret":"whsec_`, `"deleted`} {
+	for _, want := range []string{`"keys":[`, `"current":true`, "\n1\n", `"status":"completed"`, `"provisional"`, "date,days,provisional", `"versions":[`, `"secret":"whsec_`, `"deleted`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output has no %s:\n%s", want, text)
 		}

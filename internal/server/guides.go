@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -50,7 +52,7 @@ func readGuides() (map[string]guide, error) {
 		g := guide{Name: strings.TrimSuffix(file, ".md")}
 		g.Title, _, _ = strings.Cut(strings.TrimPrefix(string(source), "# "), "\n")
 		var body bytes.Buffer
-		if err := markdown.Convert(source, &body); err != nil {
+		if err := markdown.Convert(source, &body, parser.WithContext(parser.NewContext(parser.WithIDs(headings{})))); err != nil {
 			return nil, fmt.Errorf("render %s: %w", file, err)
 		}
 		g.Body = template.HTML(body.String()) //nolint:gosec // our own pages, without raw HTML
@@ -58,6 +60,31 @@ func readGuides() (map[string]guide, error) {
 	}
 	return all, nil
 }
+
+// headings are named as GitHub names them, since the pages are read there too.
+type headings map[string]int
+
+// Generate is for goldmark.
+func (h headings) Generate(heading []byte, _ ast.NodeKind) []byte {
+	id := strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r):
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, strings.TrimSpace(string(heading)))
+	n := h[id]
+	h[id]++
+	if n > 0 {
+		id += "-" + strconv.Itoa(n)
+	}
+	return []byte(id)
+}
+
+// Put is for goldmark.
+func (h headings) Put(id []byte) { h[string(id)]++ }
 
 // comments are marks for tests.
 var comments = regexp.MustCompile(`(?s)<!--.*?-->\n*`)
