@@ -218,7 +218,7 @@ func (f followed) until(t *testing.T, want error, alive bool, events ...string) 
 
 const (
 	nothing  = "event: snapshot\ndata: {\"data\":[]}\n\n"
-	anHour   = time.Hour
+	lifetime   = time.Hour
 	farAway  = `,"expiresAt":"2999-01-01T00:00:00Z"}`
 	eventOne = "event: revocation\nid: 1\ndata: "
 )
@@ -242,7 +242,7 @@ func TestFollow(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			f := follow(t, anHour)
+			f := follow(t, lifetime)
 			f.until(t, nil, true, nothing, eventOne+c.others+"\n\n")
 			f.feed <- "event: alive\ndata: {}\n\n" // by its turn the event before it was read
 			f.feed <- "event: alive\ndata: {}\n\n"

@@ -10,7 +10,7 @@ import (
 	"testing/fstest"
 )
 
-func answer(t *testing.T, c *Console, path string, header http.Header) *http.Response {
+func answer(t *testing.T, c *Console, path string, header http.Header) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Header = header
@@ -18,10 +18,10 @@ func answer(t *testing.T, c *Console, path string, header http.Header) *http.Res
 	mux := http.NewServeMux()
 	c.Mount(mux)
 	mux.ServeHTTP(w, r)
-	return w.Result()
+	return w
 }
 
-func body(t *testing.T, r *http.Response) string {
+func body(t *testing.T, r *httptest.ResponseRecorder) string {
 	t.Helper()
 	b, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -48,13 +48,13 @@ func TestConsole(t *testing.T) {
 	var nonces []string
 	for _, path := range []string{"/console/", "/console/a/shop/credentials/7", "/console/.gitkeep"} { // the page's router knows
 		r := answer(t, c, path, nil)
-		page, policy := body(t, r), r.Header.Get("Content-Security-Policy")
+		page, policy := body(t, r), r.Header().Get("Content-Security-Policy")
 		_, nonce, _ := strings.Cut(page, `nonce="`)
 		nonce, _, _ = strings.Cut(nonce, `"`)
 		nonces = append(nonces, nonce)
-		if r.StatusCode != 200 || len(nonce) < 20 || !strings.Contains(policy, "style-src 'self' 'nonce-"+nonce+"'") || !strings.Contains(policy, "script-src 'self';") ||
-			strings.Contains(policy, "unsafe") || r.Header.Get("Cache-Control") != "no-cache" {
-			t.Errorf("%s: %d %q %s", path, r.StatusCode, policy, page)
+		if r.Code != 200 || len(nonce) < 20 || !strings.Contains(policy, "style-src 'self' 'nonce-"+nonce+"'") || !strings.Contains(policy, "script-src 'self';") ||
+			strings.Contains(policy, "unsafe") || r.Header().Get("Cache-Control") != "no-cache" {
+			t.Errorf("%s: %d %q %s", path, r.Code, policy, page)
 		}
 	}
 	if nonces[0] == nonces[1] {
@@ -62,25 +62,25 @@ func TestConsole(t *testing.T) {
 	}
 
 	plain := answer(t, c, "/console/assets/main-abc.js", nil)
-	if body(t, plain) != script || plain.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" || !strings.Contains(plain.Header.Get("Content-Type"), "javascript") {
-		t.Errorf("%v", plain.Header)
+	if body(t, plain) != script || plain.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" || !strings.Contains(plain.Header().Get("Content-Type"), "javascript") {
+		t.Errorf("%v", plain.Header())
 	}
 	small := answer(t, c, "/console/assets/main-abc.js", http.Header{"Accept-Encoding": {"br, gzip"}})
 	z, err := gzip.NewReader(small.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if b, err := io.ReadAll(z); err != nil || string(b) != script || small.Header.Get("Vary") != "Accept-Encoding" {
-		t.Errorf("%v %v", err, small.Header)
+	if b, err := io.ReadAll(z); err != nil || string(b) != script || small.Header().Get("Vary") != "Accept-Encoding" {
+		t.Errorf("%v %v", err, small.Header())
 	}
-	if r := answer(t, c, "/console/icon.svg", http.Header{"If-None-Match": {answer(t, c, "/console/icon.svg", nil).Header.Get("ETag")}}); r.StatusCode != 304 {
-		t.Errorf("the same again: %d", r.StatusCode)
+	if r := answer(t, c, "/console/icon.svg", http.Header{"If-None-Match": {answer(t, c, "/console/icon.svg", nil).Header().Get("ETag")}}); r.Code != 304 {
+		t.Errorf("the same again: %d", r.Code)
 	}
-	if r := answer(t, c, "/console/assets/gone.js", nil); r.StatusCode != 404 {
-		t.Errorf("a file of an older build: %d", r.StatusCode)
+	if r := answer(t, c, "/console/assets/gone.js", nil); r.Code != 404 {
+		t.Errorf("a file of an older build: %d", r.Code)
 	}
-	if r := answer(t, c, "/console", nil); r.StatusCode != 302 || r.Header.Get("Location") != Path {
-		t.Errorf("%d to %q", r.StatusCode, r.Header.Get("Location"))
+	if r := answer(t, c, "/console", nil); r.Code != 302 || r.Header().Get("Location") != Path {
+		t.Errorf("%d to %q", r.Code, r.Header().Get("Location"))
 	}
 }
 
