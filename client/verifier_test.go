@@ -218,7 +218,7 @@ func (f followed) until(t *testing.T, want error, alive bool, events ...string) 
 
 const (
 	nothing  = "event: snapshot\ndata: {\"data\":[]}\n\n"
-	lifetime   = time.Hour
+	lifetime = time.Hour
 	farAway  = `,"expiresAt":"2999-01-01T00:00:00Z"}`
 	eventOne = "event: revocation\nid: 1\ndata: "
 )
