@@ -709,8 +709,18 @@ func query(t testing.TB, url, sql string, args ...any) pgx.Row {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), url)
 	must(t, err)
-	t.Cleanup(func() { _ = conn.Close(context.Background()) })
-	return conn.QueryRow(t.Context(), sql, args...)
+	return lastRow{conn.QueryRow(t.Context(), sql, args...), conn}
+}
+
+// lastRow gives its connection back once it is read: a test that polls would use up the server's otherwise.
+type lastRow struct {
+	pgx.Row
+	conn *pgx.Conn
+}
+
+func (r lastRow) Scan(dest ...any) error {
+	defer r.conn.Close(context.Background())
+	return r.Row.Scan(dest...)
 }
 
 // execute changes the server's database as a superuser.

@@ -164,7 +164,7 @@ func settings(cfg Config, programs programs) []string {
 	values := []string{
 		"port=5432", "listen_addresses=", "unix_socket_permissions=0700", "cluster_name=turkey", "timezone=UTC", "log_timezone=UTC",
 		// Small: this server shares a machine with its only client.
-		"shared_buffers=32MB", "max_connections=50", "min_wal_size=32MB", "max_wal_size=256MB", "jit=off",
+		"shared_buffers=32MB", "min_wal_size=32MB", "max_wal_size=256MB", "jit=off",
 		"max_logical_replication_workers=0",
 		// The log tells what happens to the server. What clients do wrong goes to the clients: their statements, and the
 		// DETAIL of their errors, hold values.
@@ -177,9 +177,10 @@ func settings(cfg Config, programs programs) []string {
 		values = append(values, "io_method=sync") // three processes fewer
 	}
 	if cfg.Volatile {
-		values = append(values, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0")
+		values = append(values, "fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
+			"max_connections=300") // many tests, each with pools of its own
 	} else {
-		values = append(values, "fsync=on", "synchronous_commit=on", "full_page_writes=on")
+		values = append(values, "fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=50")
 	}
 	var args []string
 	for _, v := range values {
