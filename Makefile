@@ -1,6 +1,6 @@
 # One command each; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate build test vet lint openapi-lint generate generate-check bench module tools setup clean chaos
+.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate build test vet tidy lint openapi-lint generate generate-check bench module tools setup clean chaos
 .SILENT:
 .NOTPARALLEL:
 
@@ -36,7 +36,7 @@ binary: ## build the program alone, into OUT
 	go build -trimpath -ldflags "-s -w -X $(MODULE)/internal/cli.version=$(VERSION)" -o $(OUT)/turkey .
 	ln -sfn turkey $(OUT)/gravy
 
-test: setup tools lint openapi-lint generate-check vet console ## everything CI runs: lint, generated code, unit, integration and end-to-end tests
+test: setup tools tidy lint openapi-lint generate-check vet console ## everything CI runs: lint, generated code, unit, integration and end-to-end tests
 	go test ./...
 	cd internal/sandbox/googleclient && go test ./...
 	$(MAKE) --no-print-directory deploy-lint
@@ -69,6 +69,10 @@ sdk-test: sdk ## the TypeScript SDK against the real server, in Node and in Chro
 
 sdk-generate: ## rewrite the SDK's types and methods from openapi.json
 	node sdk/typescript/scripts/generate.mjs
+
+# A module of its own follows the main one's requirements; found late, it costs the whole run of the tests.
+tidy: ## say whether a go.mod lags behind
+	for dir in . internal/sandbox/googleclient deploy/lint; do (cd $$dir && go mod tidy -diff) || { echo "$$dir: run go mod tidy" >&2; exit 1; }; done
 
 deploy-lint: ## Dockerfile, compose files, Kubernetes' objects and systemd's units, by their readers' own rules
 	cd deploy/lint && go test ./...
