@@ -60,7 +60,7 @@ func newWorld(t testing.TB) *world {
 		"JWT_ACCESS_EXPIRES_IN=12h", "RATE_LIMIT_MAX_REQUESTS=-1", "REGISTER_RATE_LIMIT_MAX_ATTEMPTS=-1", "JWT_ISSUER=https://auth.example.com",
 		"GOOGLE_OAUTH_BASE=" + bases.GoogleOAuthBase, "GOOGLE_SHEETS_BASE=" + bases.GoogleSheetsBase, "GOOGLE_DRIVE_BASE=" + bases.GoogleDriveBase,
 		"GA_DATA_BASE=" + bases.GADataBase, "META_API_BASE=" + bases.MetaBase, "SHOPIFY_API_BASE=" + bases.ShopifyBase,
-		"RUN_SILENCE=1s", "MAX_RETRIES=20", "LOG_FORMAT=json", "LOG_LEVEL=warn", "WORKERS=4"}
+		"RUN_SILENCE=1s", "MAX_RETRIES=20", "PROVIDER_RATES=google_sheets.read=0,google_sheets.write=0", "LOG_FORMAT=json", "LOG_LEVEL=warn", "WORKERS=4"}
 	pool, err := pgxpool.New(t.Context(), url)
 	must(t, err)
 	t.Cleanup(pool.Close)

@@ -10,6 +10,7 @@ import (
 
 	"turkey/internal/auth"
 	"turkey/internal/config"
+	"turkey/internal/connector"
 	"turkey/internal/db"
 	"turkey/internal/idempotency"
 	"turkey/internal/kpi"
@@ -112,4 +113,17 @@ func newLimits(ctx context.Context, cfg *config.Config, database *db.DB, log *sl
 		Refresh: rule(cfg.RefreshWindow, cfg.RefreshMax), Register: rule(cfg.RegisterWindow, cfg.RegisterMax), Admin: rule(cfg.AdminWindow, cfg.AdminMax),
 		API: rule(cfg.APIWindow, cfg.APIMax), APIEnabled: enabled, RefreshInProcess: true, Refused: refused,
 		ServiceKey: func(r *http.Request) bool { return users().HasServiceKey(r) }, APIUser: func(r *http.Request) string { return users().TokenUser(r) }})
+}
+
+// newBudgets is what the providers allow each account, by the configuration.
+func newBudgets(cfg *config.Config, limits *limit.Limits) (limit.Budgets, error) {
+	rates, err := cfg.Rates(connector.Budgets())
+	if err != nil {
+		return nil, fmt.Errorf("PROVIDER_RATES: %w", err)
+	}
+	rules := map[string]limit.Rule{}
+	for name, n := range rates {
+		rules[name] = limit.Rule{Window: time.Minute, Max: n}
+	}
+	return limits.Budgets(rules), nil
 }

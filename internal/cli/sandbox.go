@@ -27,9 +27,9 @@ import (
 
 // startConnectors connects to the real providers, or with the sandbox to fake ones inside this process. They listen on
 // their own port, so that everything goes over HTTP as it would to the real ones.
-func startConnectors(cfg *config.Config, log *slog.Logger, watch func(http.RoundTripper) http.RoundTripper) (*connector.Set, func(), error) {
+func startConnectors(cfg *config.Config, log *slog.Logger, hooks connector.Config) (*connector.Set, func(), error) {
 	if !cfg.Sandbox {
-		return connector.New(watched(providerBases(cfg), watch)), func() {}, nil
+		return connector.New(hooked(providerBases(cfg), hooks)), func() {}, nil
 	}
 	dir, err := dataDir(cfg)
 	if err != nil {
@@ -40,26 +40,26 @@ func startConnectors(cfg *config.Config, log *slog.Logger, watch func(http.Round
 		return nil, nil, err
 	}
 	log.Info("Sandbox providers started: they are fake, nothing leaves this machine", "url", url)
-	return connector.New(watched(withChoices(fake.Bases(url), cfg), watch)), stop, nil
+	return connector.New(hooked(withChoices(fake.Bases(url), cfg), hooks)), stop, nil
 }
 
-// watched lets somebody look on at the calls; nil is nobody.
-func watched(c connector.Config, watch func(http.RoundTripper) http.RoundTripper) connector.Config {
-	c.Watch = watch
+// hooked adds who looks on at the calls and who counts them.
+func hooked(c, hooks connector.Config) connector.Config {
+	c.Watch, c.Gate = hooks.Watch, hooks.Gate
 	return c
 }
 
 // joinConnectors is startConnectors for a process beside a server: the fake providers are that server's, or those of
 // `gravy sandbox`.
-func joinConnectors(cfg *config.Config, _ *slog.Logger, watch func(http.RoundTripper) http.RoundTripper) (*connector.Set, func(), error) {
+func joinConnectors(cfg *config.Config, _ *slog.Logger, hooks connector.Config) (*connector.Set, func(), error) {
 	if !cfg.Sandbox {
-		return connector.New(watched(providerBases(cfg), watch)), func() {}, nil
+		return connector.New(hooked(providerBases(cfg), hooks)), func() {}, nil
 	}
 	if cfg.SandboxPort == 0 {
 		return nil, nil, errors.New("TURKEY_SANDBOX: the fake providers are the server's: set TURKEY_SANDBOX_PORT to their port")
 	}
 	url := "http://" + net.JoinHostPort("localhost", strconv.Itoa(cfg.SandboxPort))
-	return connector.New(watched(withChoices((&sandbox.Sandbox{}).Bases(url), cfg), watch)), func() {}, nil
+	return connector.New(hooked(withChoices((&sandbox.Sandbox{}).Bases(url), cfg), hooks)), func() {}, nil
 }
 
 // providerBases are the real providers, or where the configuration says they are.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -210,7 +209,7 @@ type house struct {
 }
 
 // providers says where the providers are, and how what was started for that ends.
-type providers func(*config.Config, *slog.Logger, func(http.RoundTripper) http.RoundTripper) (*connector.Set, func(), error)
+type providers func(_ *config.Config, _ *slog.Logger, hooks connector.Config) (*connector.Set, func(), error)
 
 // assemble is the wiring of the halves, in the order in which they need each other. Nothing works before work.
 func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *slog.Logger, w watching, where providers) (_ *house, err error) {
@@ -227,12 +226,6 @@ func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *
 	h.leave = append(h.leave, h.db.Close)
 	log.Info("Database connection established")
 	log.Info("Database schema initialized")
-	connectors, stop, err := where(cfg, log, w.calls())
-	if err != nil {
-		return nil, err
-	}
-	h.leave = append(h.leave, stop)
-
 	h.jobs = queue.New(h.db, log, max(cfg.Workers, 1)) // where there are none it is never started
 	w.jobs(h.jobs)
 	// The limits know the callers, who count guesses with them.
@@ -240,6 +233,15 @@ func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *
 	if err != nil {
 		return nil, err
 	}
+	budgets, err := newBudgets(cfg, h.limits)
+	if err != nil {
+		return nil, err
+	}
+	connectors, stop, err := where(cfg, log, connector.Config{Watch: w.calls(), Gate: budgets.Take})
+	if err != nil {
+		return nil, err
+	}
+	h.leave = append(h.leave, stop)
 	sender, err := newSender(cfg, h.db, log)
 	if err != nil {
 		return nil, err

@@ -71,6 +71,8 @@ func work(ctx context.Context, cfg *config.Config, p *program) error {
 		return err
 	}
 	defer h.close()
+	h.limits.Start()
+	defer within(cfg, log, "the last counts of the rate limits were not stored", h.limits.Stop)
 	stop, err := h.work(ctx)
 	if err != nil {
 		return err

@@ -171,6 +171,7 @@ type Config struct {
 	ShopifyBase   string       `env:"SHOPIFY_API_BASE"`
 	ShopifyVer    string       `env:"SHOPIFY_API_VERSION"` // empty: the pinned one
 	ShopifyOn     bool         `env:"SHOPIFY_ENABLED" envDefault:"true"`
+	ProviderRates string       `env:"PROVIDER_RATES"`   // calls per account and minute, name=n with commas between; 0: no limit
 	HTTPJSON      bool         `env:"HTTP_JSON_SOURCE"` // the service http_json, which the credential API's list does not have
 	JSONBase      string       `env:"HTTP_JSON_API_BASE"`
 	JSONWindow    int          `env:"HTTP_JSON_WINDOW_DAYS"`

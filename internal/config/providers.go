@@ -1,7 +1,11 @@
 package config
 
 import (
+	"fmt"
+	"maps"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,7 +26,29 @@ func (c *Config) checkProviders() (problems []string) {
 			problems = append(problems, strings.ToUpper(name)+"_WINDOW_DAYS: expected a number of days from 1 to 365")
 		}
 	}
+	if _, err := c.Rates(nil); err != nil {
+		problems = append(problems, "PROVIDER_RATES: "+err.Error())
+	}
 	return problems
+}
+
+// Rates are the calls per account and minute by name: those given, changed by PROVIDER_RATES. A name that is not among those
+// given is an error, unless none are.
+func (c *Config) Rates(standard map[string]int) (map[string]int, error) {
+	rates := maps.Clone(standard)
+	if rates == nil {
+		rates = map[string]int{}
+	}
+	for part := range strings.FieldsFuncSeq(c.ProviderRates, func(r rune) bool { return r == ',' || r == ' ' }) {
+		name, value, _ := strings.Cut(part, "=")
+		n, err := strconv.Atoi(value)
+		if _, known := standard[name]; err != nil || n < 0 || n > 1_000_000 || standard != nil && !known {
+			return nil, fmt.Errorf("expected name=calls per minute with commas between, such as google_sheets.read=300; names: %s",
+				strings.Join(slices.Sorted(maps.Keys(standard)), ", "))
+		}
+		rates[name] = n
+	}
+	return rates, nil
 }
 
 // Windows are the days that each run of a source restates; 0 leaves it to the source.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +52,26 @@ func TestWindows(t *testing.T) {
 	}
 	c := &Config{GA4Window: 366, MetaWindow: -1}
 	if problems := c.checkProviders(); len(problems) != 2 {
+		t.Errorf("problems: %v", problems)
+	}
+}
+
+func TestRates(t *testing.T) {
+	t.Parallel()
+	standard := map[string]int{"google_sheets.read": 60, "meta": 0}
+	rates, err := mustLoad(t, nil, map[string]string{"PROVIDER_RATES": "google_sheets.read=300, meta=200"}).Rates(standard)
+	if err != nil || rates["google_sheets.read"] != 300 || rates["meta"] != 200 || standard["meta"] != 0 {
+		t.Errorf("%v, %v", rates, err)
+	}
+	if rates, err = mustLoad(t, nil, nil).Rates(standard); err != nil || !maps.Equal(rates, standard) {
+		t.Errorf("defaults: %v, %v", rates, err)
+	}
+	for _, text := range []string{"meta", "meta=", "meta=-1", "meta=many", "fax=3", "meta=1000001"} {
+		if _, err := (&Config{ProviderRates: text}).Rates(standard); err == nil || !strings.Contains(err.Error(), "google_sheets.read, meta") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	if problems := (&Config{ProviderRates: "meta=x"}).checkProviders(); len(problems) != 1 {
 		t.Errorf("problems: %v", problems)
 	}
 }

@@ -3,6 +3,8 @@ package connector
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -27,6 +29,7 @@ var ErrTooLong = errors.New("the answer is too long")
 type client struct {
 	http *http.Client
 	now  func() time.Time
+	gate func(budget, account string) time.Duration
 }
 
 // request is one call. provider is the name that error messages use.
@@ -37,7 +40,9 @@ type request struct {
 	bearer      string
 	header      map[string]string // further headers
 	body        []byte
-	pages       bool // the provider refuses with HTML pages, so a 4xx needs no JSON
+	pages       bool   // the provider refuses with HTML pages, so a 4xx needs no JSON
+	budget      string // one of Budgets, "" if the call is of none
+	account     []byte // who the provider counts it for: with its key or token, so that nobody spends what is somebody else's
 }
 
 type answer struct {
@@ -48,7 +53,7 @@ type answer struct {
 }
 
 func newClient(allowPrivate bool, cfg Config) *client {
-	c := &client{now: cfg.Now, http: outbound.Client(allowPrivate)}
+	c := &client{now: cfg.Now, http: outbound.Client(allowPrivate), gate: cfg.Gate}
 	if cfg.Watch != nil {
 		c.http.Transport = cfg.Watch(c.http.Transport)
 	}
@@ -59,6 +64,9 @@ func newClient(allowPrivate bool, cfg Config) *client {
 // else (timeout, redirect, HTML, too long) is an *Error already; the answer comes along if there was one, for providers that
 // explain a 5xx.
 func (c *client) do(ctx context.Context, r request) (answer, error) {
+	if err := c.admit(r); err != nil {
+		return answer{}, err
+	}
 	called, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(called, r.method, r.url, bytes.NewReader(r.body))
@@ -90,6 +98,22 @@ func (c *client) do(ctx context.Context, r request) (answer, error) {
 		return a, nil
 	}
 	return a, a.plausible(r.provider)
+}
+
+// admit keeps an account within what its provider allows, over all runs and replicas: the provider would refuse the call, and
+// some count refused ones too.
+func (c *client) admit(r request) error {
+	if c.gate == nil || r.budget == "" {
+		return nil
+	}
+	account := sha256.Sum256(r.account)
+	wait := c.gate(r.budget, hex.EncodeToString(account[:16]))
+	if wait <= 0 {
+		return nil
+	}
+	e := fail(Limited, "The account has used up the calls that %s allows it for now", r.provider)
+	e.RetryAfter, e.Held = wait, true
+	return e
 }
 
 // plausible refuses what the provider itself would not have said.

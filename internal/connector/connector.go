@@ -49,7 +49,22 @@ type Config struct {
 	Now func() time.Time
 	// Watch puts somebody who looks on between the calls and the network; nil is nobody.
 	Watch func(http.RoundTripper) http.RoundTripper
+	// Gate is asked before each call of one of Budgets whether the account has calls left, over all who use it; nil is no
+	// limit. A wait of more than 0 is the time until it has some again.
+	Gate func(budget, account string) (wait time.Duration)
 }
+
+// Budgets are the calls that a Gate counts, and how many of them a provider lets one account make in a minute, where it says
+// so; 0 where it counts by other measures, and says in its answers when it has enough.
+// Sources: developers.google.com/workspace/sheets/api/limits.
+func Budgets() map[string]int {
+	return map[string]int{budgetSheetsRead: 60, budgetSheetsWrite: 60, GA4: 0, Meta: 0, Shopify: 0}
+}
+
+const (
+	budgetSheetsRead  = GoogleSheets + ".read"
+	budgetSheetsWrite = GoogleSheets + ".write"
+)
 
 // Service is one provider as the vault sees it.
 type Service interface {

@@ -23,6 +23,7 @@ type Error struct {
 	Reason     Reason
 	Message    string
 	RetryAfter time.Duration // what the provider asked for, 0 if nothing
+	Held       bool          // the provider was not asked: it would have refused
 	Cause      error         // for the log
 }
 

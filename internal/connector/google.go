@@ -26,6 +26,8 @@ const (
 	scopeDrive     = "https://www.googleapis.com/auth/drive.readonly"
 	scopeAnalytics = "https://www.googleapis.com/auth/analytics.readonly"
 
+	sheetsService = "sheets.googleapis.com"
+
 	grantJWTBearer = "urn:ietf:params:oauth:grant-type:jwt-bearer" //nolint:gosec // a name of RFC 7523
 
 	// maxKeyText bounds the work a hostile key can cause; an 8192 bit key, four times Google's, fits.
@@ -106,6 +108,27 @@ type target struct {
 	tab     string // message for a range that cannot be parsed: our ranges are well-formed, so the tab does not exist
 }
 
+// budget is what Google counts the call as.
+func (t target) budget(method string) string {
+	switch {
+	case t.service == "analyticsdata.googleapis.com":
+		return GA4
+	case t.service != sheetsService:
+		return ""
+	case method == http.MethodGet:
+		return budgetSheetsRead
+	}
+	return budgetSheetsWrite
+}
+
+// counted is who Google counts calls for, once the sign-in has proved who it is: a service account whatever key it uses.
+func (a *account) counted() []byte {
+	if a.serviceAccount() {
+		return []byte(a.ClientEmail)
+	}
+	return a.key[:]
+}
+
 func newGoogle(cfg Config) *google {
 	return &google{
 		client:    newClient(cfg.AllowPrivate, cfg),
@@ -134,6 +157,7 @@ func (g *google) call(ctx context.Context, who *account, t target, r request, ou
 			return err
 		}
 		r.bearer = access.value
+		r.budget, r.account = t.budget(r.method), who.counted()
 		a, err := g.client.do(ctx, r)
 		if err != nil {
 			return err

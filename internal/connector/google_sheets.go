@@ -66,7 +66,7 @@ func (g *Sheets) Parse(raw []byte) (Content, []string) {
 		f.problem("Google credential must be a service account")
 	}
 	s := readServiceAccount(f)
-	return googleContent(f, s, TypeServiceAccount, s.ClientEmail, "sheets.googleapis.com")
+	return googleContent(f, s, TypeServiceAccount, s.ClientEmail, sheetsService)
 }
 
 // googleContent seals the fields that were read, unless there were problems.
@@ -344,7 +344,7 @@ func (g *Sheets) path(id, suffix string) (string, error) {
 func sheetsTarget(who *account, id, tab string) target {
 	return target{
 		api:     "Google Sheets API",
-		service: "sheets.googleapis.com",
+		service: sheetsService,
 		denied:  fmt.Sprintf("No access to spreadsheet %s: share the spreadsheet with %s", id, who.ClientEmail),
 		missing: "Spreadsheet not found: " + id,
 		tab:     fmt.Sprintf("Sheet not found: %q in spreadsheet %s", tab, id),

@@ -2,11 +2,13 @@ package connector_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"turkey/internal/connector"
 )
@@ -175,5 +177,45 @@ func TestSheetsQuota(t *testing.T) {
 	b.clock.advance(60e9)
 	if err := write(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A budget that is used up costs no call, and says when there is one again.
+func TestCallsWaitForTheAccountsBudget(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	secret, id := b.sheetsSecret(), b.spreadsheet("GA4")
+	asked := map[string]int{}
+	accounts := map[string]bool{}
+	b.cfg.Gate = func(budget, account string) time.Duration {
+		accounts[account] = true
+		if asked[budget]++; asked[budget] > 1 {
+			return 17 * time.Second
+		}
+		return 0
+	}
+	sheets := connector.New(b.cfg).Sheets()
+	write := func() error {
+		return sheets.Write(t.Context(), secret, id, "GA4", []connector.Range{{A1: "A1", Values: [][]any{{1}}}})
+	}
+	if _, err := sheets.Raw(t.Context(), secret, id, "GA4"); err != nil {
+		t.Fatal(err)
+	}
+	if err := write(); err != nil {
+		t.Fatal(err)
+	}
+	path := "/sheets/v4/spreadsheets/" + id + "/values:batchUpdate"
+	err := write()
+	wantError(t, err, connector.Limited, "used up the calls")
+	if e, ok := errors.AsType[*connector.Error](err); !ok || !e.Held || e.RetryAfter != 17*time.Second || b.calls.paths[path] != 1 {
+		t.Errorf("%+v after %d calls", err, b.calls.paths[path])
+	}
+	if asked["google_sheets.read"] != 1 || asked["google_sheets.write"] != 2 || len(accounts) != 1 {
+		t.Errorf("counted %v for %v", asked, accounts)
+	}
+	for account := range accounts {
+		if strings.Contains(account, b.email) {
+			t.Errorf("the account is named: %s", account)
+		}
 	}
 }

@@ -149,6 +149,8 @@ func (m *meta) get(ctx context.Context, who adAccount, path string, q url.Values
 		method:   http.MethodGet,
 		url:      m.base + "/" + m.version + "/act_" + who.id + path + "?" + q.Encode(),
 		bearer:   who.token,
+		budget:   Meta,
+		account:  []byte(who.id + who.token),
 	})
 	if a.status >= 400 {
 		return a, m.failure(who, a, err)

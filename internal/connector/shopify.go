@@ -132,6 +132,8 @@ func (s *shopify) query(ctx context.Context, who *store, text string, variables 
 		contentType: "application/json",
 		header:      map[string]string{"X-Shopify-Access-Token": who.AccessToken},
 		body:        body,
+		budget:      Shopify,
+		account:     []byte(who.host + who.AccessToken),
 	})
 	if err != nil {
 		return "", err

@@ -386,7 +386,10 @@ func provider(err error, credential int64) error {
 		return err
 	}
 	f := &failure{reason: string(e.Reason), message: e.Message, retry: e.Retryable(), after: e.RetryAfter, cause: err}
-	if e.Reason == connector.Limited {
+	switch {
+	case e.Held: // nothing was tried, and others may share the account
+		f.busy, f.paused = true, true
+	case e.Reason == connector.Limited:
 		f.credential = credential
 	}
 	return f

@@ -116,6 +116,24 @@ func TestATokenThatCannotBeRenewed(t *testing.T) {
 	}
 }
 
+// Waiting for calls that the account has used up is no failed attempt, and pauses nobody's credential.
+func TestARunWaitsForTheAccountsBudget(t *testing.T) {
+	t.Parallel()
+	r := setup(t, &connector.Error{Reason: connector.Limited, Message: "m", RetryAfter: 20 * time.Second, Held: true})
+	id := r.run()
+	for range 5 {
+		if _, again := errors.AsType[*failure](r.execute(t.Context(), r.user, id)); !again {
+			t.Fatal("the run does not come again")
+		}
+	}
+	var paused, attempts int
+	err := r.db.In(db.System()).QueryRow(t.Context(), `SELECT (SELECT count(*) FROM credentials WHERE limited_until IS NOT NULL), attempt FROM kpi_runs WHERE id = $1`, id).
+		Scan(&paused, &attempts)
+	if status, _ := r.state(id); err != nil || status != "delayed" || paused != 0 || attempts != 0 {
+		t.Errorf("%s with %d attempts, %d credentials paused, %v", status, attempts, paused, err)
+	}
+}
+
 func TestAnUnexpectedErrorIsTriedAgainAndThenEnds(t *testing.T) {
 	t.Parallel()
 	r := setup(t, errors.New("boom"))

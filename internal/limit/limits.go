@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -24,6 +25,7 @@ type Limits struct {
 	general, api *counter // nil: off
 	routes       map[endpoint]*limiter
 	admin        *limiter // of everything under /v1/admin; nil: off
+	budgets      []*counter
 
 	stop     context.CancelFunc
 	loop     sync.WaitGroup
@@ -122,7 +124,7 @@ func (l *Limits) merge(ctx context.Context) {
 
 // counters are those that count in the process.
 func (l *Limits) counters() []*counter {
-	var all []*counter
+	all := slices.Clone(l.budgets)
 	for _, c := range []*counter{l.general, l.api} {
 		if c != nil {
 			all = append(all, c)
