@@ -43,3 +43,18 @@ func (k *killer) report(began time.Time) {
 	}
 	must(k.t, os.WriteFile(*report, []byte(b.String()), 0o644))
 }
+
+// reportServer adds what became of the server's own deaths.
+func (w *world) reportServer(kills int, told, silent int64, wrong int) {
+	w.t.Helper()
+	if *report == "" {
+		return
+	}
+	f, err := os.OpenFile(strings.TrimSuffix(*report, ".md")+"-server.md", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	must(w.t, err)
+	defer f.Close()
+	_, err = fmt.Fprintf(f, "# Killed servers\n\n`make chaos`, commit %s, %s, %d processors, `-seed %d`.\n\nFour people register others, sign in and out, renew tokens, save and delete credentials and set mappings, one thing after the other,\n"+
+		"while the server gets SIGKILL at random moments. Then what each was told is compared with what is there.\n\n| what | |\n|---|---|\n| kills | %d |\n| requests answered | %d |\n"+
+		"| requests without an answer | %d |\n| acknowledged and lost, done twice, or undone | **%d** |\n", *commit, time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), *seed, kills, told, silent, wrong)
+	must(w.t, err)
+}

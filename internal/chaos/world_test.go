@@ -52,16 +52,23 @@ const zone = "Europe/Berlin"
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	url := dbtest.URL(t)
+	return newWorldOn(t, url, url)
+}
+
+// newWorldOn is a world on a database that we reach at one address and the program at another.
+func newWorldOn(t testing.TB, ours, url string) *world {
+	t.Helper()
 	w := &world{t: t, began: time.Now()}
 	gate, bases := newGate(t)
 	w.gate, w.connectors = gate, connector.New(bases)
-	url := dbtest.URL(t)
 	w.env = []string{"DATABASE_URL=" + url, "TURKEY_DATA_DIR=" + t.TempDir(), "JWT_SECRET=chaos-jwt-secret-0123456789abcdef0123", "ENCRYPTION_KEY_SALT=chaos-salt-0123456789abcdef01234567",
-		"JWT_ACCESS_EXPIRES_IN=12h", "RATE_LIMIT_MAX_REQUESTS=-1", "REGISTER_RATE_LIMIT_MAX_ATTEMPTS=-1", "JWT_ISSUER=https://auth.example.com",
+		"JWT_ACCESS_EXPIRES_IN=12h", "RATE_LIMIT_MAX_REQUESTS=-1", "REGISTER_RATE_LIMIT_MAX_ATTEMPTS=-1", "REFRESH_RATE_LIMIT_MAX_ATTEMPTS=-1",
+		"LOGIN_RATE_LIMIT_MAX_ATTEMPTS=-1", "JWT_ISSUER=https://auth.example.com",
 		"GOOGLE_OAUTH_BASE=" + bases.GoogleOAuthBase, "GOOGLE_SHEETS_BASE=" + bases.GoogleSheetsBase, "GOOGLE_DRIVE_BASE=" + bases.GoogleDriveBase,
 		"GA_DATA_BASE=" + bases.GADataBase, "META_API_BASE=" + bases.MetaBase, "SHOPIFY_API_BASE=" + bases.ShopifyBase,
 		"RUN_SILENCE=1s", "MAX_RETRIES=20", "PROVIDER_RATES=google_sheets.read=0,google_sheets.write=0", "LOG_FORMAT=json", "LOG_LEVEL=warn", "WORKERS=4"}
-	pool, err := pgxpool.New(t.Context(), url)
+	pool, err := pgxpool.New(t.Context(), ours)
 	must(t, err)
 	t.Cleanup(pool.Close)
 	w.sql = pool
@@ -76,8 +83,10 @@ func (w *world) serve(args ...string) (*process, *client.Client) {
 	must(w.t, err)
 	p := start(w.t, append(w.env, "PORT="+port), append([]string{"serve"}, args...)...)
 	p.healthy("http://localhost:" + port)
-	return p, client.New("http://localhost:"+port, client.WithApp("shop"))
+	return p, w.at("http://localhost:" + port)
 }
+
+func (w *world) at(base string) *client.Client { return client.New(base, client.WithApp("shop")) }
 
 // console speaks to the sandbox, as people do with providers.
 func (w *world) console(method, path string, in, out any) {

@@ -203,6 +203,8 @@ func classify(ctx context.Context, path string, err error) *fault.Error {
 		return fault.New(fault.Unavailable, "", "").Because(err)
 	case outage && errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled):
 		return errClientGone
+	case errors.Is(err, context.DeadlineExceeded) && (!isFault || f.Kind == fault.Internal): // of a step that has a time of its own: what it waited for is away
+		return fault.New(fault.Unavailable, "", "").Because(err)
 	case isFault:
 		return f
 	}

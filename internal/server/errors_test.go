@@ -28,6 +28,7 @@ func TestErrorShapes(t *testing.T) {
 		{"plain", 500, "internal_server_error", "An unexpected error occurred", `{"error":"An unexpected error occurred","code":"SERVICE_ERROR"}`, "", ""},
 		{"internal", 500, "internal_server_error", "An unexpected error occurred", `{"error":"An unexpected error occurred","code":"SERVICE_ERROR"}`, "", ""},
 		{"unavailable", 503, "service_unavailable", "Service temporarily unavailable", `{"error":"Service temporarily unavailable","code":"DATABASE_ERROR"}`, "5", `"retryAfter":5`},
+		{"slow", 503, "service_unavailable", "Service temporarily unavailable", `{"error":"Service temporarily unavailable","code":"DATABASE_ERROR"}`, "5", `"retryAfter":5`},
 		{"limited", 429, "rate_limit_exceeded", "Too many requests from this IP, please try again later.", `{"success":false,"error":"Too many requests. Please try again later.","code":"RATE_LIMITED","retryAfter":2}`, "2", `"retryAfter":2`},
 		{"locked", 429, "account_locked", "Locked.", `{"success":false,"error":"Locked.","code":"RATE_LIMITED","retryAfter":300}`, "300", `"retryAfter":300,"lockoutActive":true`},
 		{"token", 401, "token_expired", "Token has expired", `{"error":"Authentication failed","code":"AUTH_FAILED"}`, "", ""},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -130,6 +131,7 @@ type paramsIn struct {
 
 // faults are what the imaginary domain can be asked to return, by name.
 var faults = map[string]error{
+	"slow":        fmt.Errorf("pq: %s: %w", secret, context.DeadlineExceeded),
 	"plain":       errors.New("pq: relation " + secret + " does not exist"),
 	"internal":    fault.New(fault.Internal, "", "").Because(errors.New(secret)),
 	"unavailable": fault.New(fault.Unavailable, "", "").Because(errors.New(secret)),
