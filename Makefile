@@ -1,6 +1,6 @@
 # One command each; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate build test vet tidy lint openapi-lint generate generate-check bench module tools setup clean chaos
+.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate examples-test build test vet tidy lint openapi-lint generate generate-check bench test-cluster module tools setup clean chaos soak
 .SILENT:
 .NOTPARALLEL:
 
@@ -44,6 +44,7 @@ test: setup tools tidy lint openapi-lint generate-check vet console ## everythin
 		echo "go test -race"; go test -race $(RACE:%=./%/...); \
 	fi
 	$(MAKE) --no-print-directory sdk-test
+	$(MAKE) --no-print-directory examples-test
 	$(MAKE) --no-print-directory console-test
 
 # The console is built when its sources, the SDK's or the API changed. Without npm the program is built without it, and says so.
@@ -66,6 +67,12 @@ sdk/typescript/dist/esm/index.js: $(shell find sdk/typescript/src sdk/typescript
 
 sdk-test: sdk ## the TypeScript SDK against the real server, in Node and in Chromium
 	cd sdk/typescript && npm test --silent
+
+# npm copies the SDK when it installs an example, so it is built before; the test copies it again.
+example_modules := $(patsubst %,examples/%/node_modules/.package-lock.json,express-api react-spa next-app)
+$(example_modules): | sdk
+examples-test: sdk $(example_modules) ## start the examples of npm and use them in Chromium; go test does it with the one in Go
+	cd sdk/typescript && node test/run.mjs ../../examples/examples.test.mjs
 
 sdk-generate: ## rewrite the SDK's types and methods from openapi.json
 	node sdk/typescript/scripts/generate.mjs
@@ -107,9 +114,19 @@ generate-check: tools
 bench: build ## start-up times, memory and load, printed
 	go run ./bench
 
-chaos: build ## kill a worker a hundred times in the middle of loads, compare, and write bench/CHAOS.md
-	go test ./internal/chaos -run Killed -count 1 -v -timeout 30m -kills 100 -binary $(CURDIR)/bin/turkey -report $(CURDIR)/bench/CHAOS.md \
-		-commit "$$(git describe --always --dirty 2>/dev/null || echo none)"
+commit = $(shell git describe --always --dirty 2>/dev/null || echo none)
+chaos: build ## kill a worker and a server a hundred times each, compare, and write bench/CHAOS.md and bench/CHAOS-server.md
+	for what in Workers Servers; do \
+		go test ./internal/chaos -run Killed$$what -count 1 -v -timeout 30m -kills 100 -binary $(CURDIR)/bin/turkey -report $(CURDIR)/bench/CHAOS.md -commit "$(commit)" || exit 1; \
+	done
+
+SOAK ?= 30m
+soak: build ## mixed load for SOAK (30m), and whether anything grows meanwhile, into bench/SOAK.md
+	go test ./internal/chaos -run Soak -count 1 -v -timeout 24h -soak $(SOAK) -binary $(CURDIR)/bin/turkey -soak-report $(CURDIR)/bench/SOAK.md -commit "$(commit)"
+
+test-cluster: setup ## replicas behind nginx, PgBouncer, failover, a read replica, Redis outage, overload and floods, with real processes
+	sh scripts/setup.sh cluster
+	go test ./internal/cluster -count 1 -v -timeout 15m -cluster
 
 release: console ## archives for linux and darwin with SBOM and SHA256SUMS, into dist/ (VERSION=1.2.3)
 	sh scripts/release.sh "$(VERSION)"

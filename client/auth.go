@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -80,7 +81,8 @@ func (s *Session) Tokens() Tokens {
 	return s.t
 }
 
-// Refresh renews the tokens. Parallel calls renew once each and end with the same tokens.
+// Refresh renews the tokens. Parallel calls renew once each and end with the same tokens. With an error the session keeps those it
+// had: a refresh whose answer got lost gives the same tokens again.
 func (s *Session) Refresh(ctx context.Context) error {
 	var out struct {
 		Data Tokens `json:"data"`
@@ -91,6 +93,9 @@ func (s *Session) Refresh(ctx context.Context) error {
 	}
 	if err := s.c.Do(ctx, http.MethodPost, "/v1/auth/refresh", "", in, &out); err != nil {
 		return err
+	}
+	if out.Data.AccessToken == "" || out.Data.RefreshToken == "" { // better an error than a lost session
+		return fmt.Errorf("%w: a refresh that gives no tokens", ErrAnswer)
 	}
 	s.keep(out.Data)
 	return nil

@@ -15,6 +15,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -35,6 +36,9 @@ type Error struct {
 	Fields     []Field       // broken rules of the request (/v1)
 	Problems   []string      // what is wrong with a credential's content (/api)
 }
+
+// ErrAnswer is an answer that says it is a success and is none of a TurKey server: a network's sign-in page, or one that was cut off.
+var ErrAnswer = errors.New("turkey: an answer that is not what was expected")
 
 // Field is one broken rule of one field.
 type Field struct {
@@ -118,7 +122,7 @@ func (c *Client) send(ctx context.Context, method, path string, header http.Head
 		return nil
 	}
 	if err := json.Unmarshal(answer, out); err != nil {
-		return fmt.Errorf("turkey: answer of %s %s is not what was expected: %w", method, path, err)
+		return fmt.Errorf("%w: answer of %s %s: %w", ErrAnswer, method, path, err)
 	}
 	return nil
 }

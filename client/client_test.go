@@ -135,7 +135,6 @@ func TestWhatIsSent(t *testing.T) {
 		{"a day", func() error { _, err := u.Sync(ctx, "ga4", "2026-01-05"); return err },
 			asked{"POST", "/api/v1/sync/ga4", "Bearer at", "application/json", `{"targetDate":"2026-01-05"}`}},
 		{"logout", func() error { return u.Logout(ctx) }, asked{"POST", "/v1/auth/logout", "", "application/json", `{"refreshToken":"rt_1"}`}},
-		{"refresh", func() error { return u.Refresh(ctx) }, asked{"POST", "/v1/auth/refresh", "", "application/json", `{"appId":"shop","refreshToken":"rt_1"}`}},
 	} {
 		if err := c.call(); err != nil || *s.last != c.want {
 			t.Errorf("%s: sent %+v, want %+v (%v)", c.name, *s.last, c.want, err)
@@ -147,8 +146,9 @@ func TestRefreshRenewsTheSession(t *testing.T) {
 	t.Parallel()
 	s := setup(t, 200, nil, `{"data":{"accessToken":"at2","refreshToken":"rt_2","expiresIn":900,"tokenType":"Bearer"}}`)
 	u := s.Resume(client.Tokens{AccessToken: "at1", RefreshToken: "rt_1"})
-	if err := u.Refresh(t.Context()); err != nil {
-		t.Fatal(err)
+	want := asked{"POST", "/v1/auth/refresh", "", "application/json", `{"appId":"shop","refreshToken":"rt_1"}`}
+	if err := u.Refresh(t.Context()); err != nil || *s.last != want {
+		t.Fatalf("sent %+v, %v", *s.last, err)
 	}
 	if got := u.Tokens(); got != (client.Tokens{AccessToken: "at2", RefreshToken: "rt_2", ExpiresIn: 900, TokenType: "Bearer"}) {
 		t.Errorf("%+v", got)

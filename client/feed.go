@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"strings"
 	"sync"
@@ -90,18 +91,19 @@ func (f *feed) alive(now time.Time) {
 	if !sweep {
 		return
 	}
+	over := now.Add(-time.Minute) // tokens are forgiven some seconds
 	for k, until := range f.tokens {
-		if until.Before(now) {
+		if until.Before(over) {
 			delete(f.tokens, k)
 		}
 	}
 	for k, until := range f.sessions {
-		if until.Before(now) {
+		if until.Before(over) {
 			delete(f.sessions, k)
 		}
 	}
 	for k, end := range f.users {
-		if end.until.Before(now) {
+		if end.until.Before(over) {
 			delete(f.users, k)
 		}
 	}
@@ -129,7 +131,7 @@ func (v *Verifier) Follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause):
+		case <-time.After(pause/2 + rand.N(pause/2)): // by chance: many backends lost the same server
 		}
 		pause = min(2*pause, 2*time.Second)
 	}
@@ -186,8 +188,8 @@ func (v *Verifier) heard(ctx context.Context, name, id, data string) error {
 			return err
 		}
 		v.feed.put(all.Data...)
-		if v.keys.Load() == nil {
-			_ = v.fetchKeys(ctx) // the first token asks again
+		if err := v.fetchKeys(ctx); err != nil { // that they changed while nobody listened is not told again
+			return err
 		}
 	case "revocation":
 		var one revocation

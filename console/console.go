@@ -34,8 +34,14 @@ var unbuilt []byte
 // library adds at run time).
 const nonceMark = "__CSP_NONCE__"
 
+// sandboxMark stands in index.html where the page reads whether there are samples.
+const sandboxMark = "__SANDBOX__"
+
 // Console answers everything below Path.
 type Console struct {
+	// Samples answers POST Path+"sandbox/{service}" with a credential of a fake provider; nil: the providers are real.
+	Samples http.Handler
+
 	index  []byte
 	assets map[string]asset
 }
@@ -112,6 +118,9 @@ type Pages interface {
 // Mount serves the console below Path.
 func (c *Console) Mount(p Pages) {
 	p.Handle("GET "+Path, c)
+	if c.Samples != nil {
+		p.Handle("POST "+Path+"sandbox/{service}", c.Samples)
+	}
 	p.Handle("GET "+strings.TrimSuffix(Path, "/"), http.RedirectHandler(Path, http.StatusFound))
 }
 
@@ -136,7 +145,12 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+nonce+"'; img-src 'self' data:; font-src 'self'; "+
 		"connect-src 'self'; manifest-src 'self'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'")
 	h.Set("X-Frame-Options", "DENY")
-	_, _ = io.Copy(w, bytes.NewReader(bytes.ReplaceAll(c.index, []byte(nonceMark), []byte(nonce))))
+	sandbox := "off"
+	if c.Samples != nil {
+		sandbox = "on"
+	}
+	page := bytes.ReplaceAll(c.index, []byte(nonceMark), []byte(nonce))
+	_, _ = io.Copy(w, bytes.NewReader(bytes.ReplaceAll(page, []byte(sandboxMark), []byte(sandbox))))
 }
 
 // serve sends the bytes; a file whose name holds a hash of its content never changes.

@@ -84,6 +84,29 @@ func TestConsole(t *testing.T) {
 	}
 }
 
+func TestSamplesAreThereWithTheSandboxAlone(t *testing.T) {
+	t.Parallel()
+	files := fstest.MapFS{"index.html": {Data: []byte(`<meta name="turkey-sandbox" content="` + sandboxMark + `">`)}}
+	for state, samples := range map[string]http.Handler{"off": nil, "on": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(r.PathValue("service")))
+	})} {
+		c, err := load(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Samples = samples
+		if page := body(t, answer(t, c, "/console/", nil)); !strings.Contains(page, `content="`+state+`"`) {
+			t.Errorf("%s: %s", state, page)
+		}
+		mux, w := http.NewServeMux(), httptest.NewRecorder()
+		c.Mount(mux)
+		mux.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/console/sandbox/ga4", nil))
+		if answered := w.Code == 200 && w.Body.String() == "ga4"; answered != (state == "on") {
+			t.Errorf("%s: %d %s", state, w.Code, w.Body)
+		}
+	}
+}
+
 func TestWithoutABuild(t *testing.T) {
 	t.Parallel()
 	c, err := load(fstest.MapFS{".gitkeep": {}})

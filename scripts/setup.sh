@@ -2,7 +2,8 @@
 # Installs what `make run` and `make test` need and this machine lacks: the PostgreSQL server programs, version 14 or newer,
 # and for the tests a Redis, a Chromium, nginx, Caddy and python3-jwt. Says what to install where it cannot. It is quiet, and done at once, when everything is there.
 #
-# `setup.sh run` does not ask for those, nor for PostgreSQL when the configuration names a database.
+# `setup.sh run` does not ask for those, nor for PostgreSQL when the configuration names a database. `setup.sh cluster` also asks for
+# PgBouncer, which `make test-cluster` needs.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -163,6 +164,28 @@ install_proxies() {
 	fi
 }
 
+# The tests of a cluster put it before PostgreSQL.
+install_pgbouncer() {
+	wanted="PgBouncer (for the tests)"
+	remedy="Install pgbouncer yourself."
+	echo "Installing PgBouncer for the tests…" >&2
+	if have apt-get; then
+		as_root sh -c 'apt-get update -qq || :'
+		as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends pgbouncer
+		if [ -d /run/systemd/system ]; then
+			as_root systemctl disable --now pgbouncer
+		fi
+	elif have dnf; then
+		as_root dnf install -y -q pgbouncer
+	elif have apk; then
+		as_root apk add --quiet --no-cache pgbouncer
+	elif have brew; then
+		brew install --quiet pgbouncer >&2
+	else
+		die "PgBouncer is missing (make test-cluster needs it) and no package manager known here (apt, dnf, apk, brew) was found." "$remedy"
+	fi
+}
+
 # Debian's own library for tokens verifies ours. Elsewhere the test says what it lacks.
 have_jwt() { ! have apt-get || /usr/bin/python3 -c 'import jwt, cryptography' 2>/dev/null; }
 
@@ -212,4 +235,8 @@ fi
 
 if [ "${1:-}" != run ] && ! have_jwt; then
 	install_jwt
+fi
+
+if [ "${1:-}" = cluster ] && ! have pgbouncer && [ ! -x /usr/sbin/pgbouncer ]; then
+	install_pgbouncer
 fi

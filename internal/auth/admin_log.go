@@ -188,7 +188,7 @@ func (s *Service) Audit(ctx context.Context, f AuditFilter, p Page) ([]AuditEntr
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := s.q.AuditSystem(ctx, s.cfg.DB.In(db.System()), authdb.AuditSystemParams{AppID: f.App, UserID: f.User, Actor: f.Actor, Action: f.Action,
+	rows, err := s.q.AuditSystem(ctx, s.cfg.DB.Reading(db.System()), authdb.AuditSystemParams{AppID: f.App, UserID: f.User, Actor: f.Actor, Action: f.Action,
 		Since: f.From, Until: f.To, Before: at, BeforeID: id, Max: p.max()})
 	entries, next := pageOf(rows, p, shownEntry, func(r authdb.Audit) string { return position{r.CreatedAt, r.ID}.String() })
 	return entries, next, err

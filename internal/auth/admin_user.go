@@ -66,7 +66,7 @@ func (s *Service) Users(ctx context.Context, app string, f UserFilter, p Page) (
 	if _, err := s.knownApp(ctx, app); err != nil {
 		return nil, nil, orNoApp(err)
 	}
-	rows, err := s.q.SearchUsers(ctx, s.cfg.DB.In(db.App(app)), authdb.SearchUsersParams{AppID: app, Part: normalEmail(f.Part), Role: f.Role, Status: f.Status,
+	rows, err := s.q.SearchUsers(ctx, s.cfg.DB.Reading(db.App(app)), authdb.SearchUsersParams{AppID: app, Part: normalEmail(f.Part), Role: f.Role, Status: f.Status,
 		Verified: f.Verified, Before: at, BeforeID: id, Max: p.max()})
 	users, next := pageOf(rows, p, shownUser, userPosition)
 	return users, next, err

@@ -263,6 +263,5 @@ func (s *Service) notified(channel, payload string) {
 		s.origins.clear()
 	case channelKeys:
 		s.keysChanged()
-		s.followers.tell(event{Kind: keysChange})
 	}
 }

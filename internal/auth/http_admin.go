@@ -21,6 +21,7 @@ func (s *Service) MountAdmin(api huma.API) {
 	m := adminRoutes{api: api, admit: s.admitAdmin(api)}
 	s.mountAdminApps(m)
 	s.mountBrand(m)
+	s.mountMailTemplates(m)
 	s.mountAdminUsers(m)
 	s.mountAdminSystem(m)
 	s.mountAdminJobs(m)
@@ -52,8 +53,8 @@ func (s *Service) Operators(api huma.API) func(huma.Context, func(huma.Context))
 const adminKeyHeader = "X-Turkey-Admin-Key"
 
 // operatorsOnly are the routes of an app that only operators take, though its administrators see the app: an origin opens
-// every app's cookies to a page, and the base of links leads mails' readers elsewhere.
-var operatorsOnly = map[string]bool{"updateApp": true, "deleteApp": true}
+// every app's cookies to a page, and the base of links and the words of mails lead mails' readers elsewhere.
+var operatorsOnly = map[string]bool{"updateApp": true, "deleteApp": true, "setMailTemplate": true, "resetMailTemplate": true}
 
 // admitAdmin lets administrators through, each to what is theirs.
 func (s *Service) admitAdmin(api huma.API) func(huma.Context, func(huma.Context)) {

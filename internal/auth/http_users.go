@@ -278,7 +278,7 @@ func (s *Service) handleAdminOnly(ctx context.Context, _ *struct{}) (*adminOnlyO
 
 type appInfoInput struct {
 	Limit  int32 `query:"limit" minimum:"1" maximum:"100" default:"100"`
-	Offset int32 `query:"offset" minimum:"0" default:"0"`
+	Offset int32 `query:"offset" minimum:"0" maximum:"2147483647" default:"0"`
 }
 
 type appInfoOutput struct {
@@ -295,7 +295,7 @@ func (s *Service) handleAppInfo(ctx context.Context, in *appInfoInput) (*appInfo
 	if err := needRole(u, "admin", "admin"); err != nil {
 		return nil, err
 	}
-	conn := s.cfg.DB.In(db.App(u.AppID))
+	conn := s.cfg.DB.Reading(db.App(u.AppID))
 	count, err := s.q.CountUsers(ctx, conn, u.AppID)
 	if err != nil {
 		return nil, err

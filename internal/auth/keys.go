@@ -42,6 +42,7 @@ type keyStore struct {
 const (
 	refreshMACName = "refresh-mac"
 	deviceMACName  = "device-mac"
+	keysTold       = time.Second            // from telling followers of new keys to telling them once more
 	reloadPause    = 200 * time.Millisecond // from a notification to the reading: a storm of them causes few
 	longestAppTTL  = 24 * time.Hour         // the schema lets no app ask for more
 )
@@ -105,7 +106,7 @@ func (s *Service) makeBoxes() error {
 		secrets = append(secrets, s.cfg.PreviousSecret)
 	}
 	for _, secret := range secrets {
-		box, err := seal.New(secret, "signing-keys")
+		box, err := newKeyBox(secret)
 		if err != nil {
 			return err
 		}
@@ -176,7 +177,13 @@ func (s *Service) openStored(kid, stored string) (der []byte, old bool, err erro
 }
 
 func (s *Service) sealStored(kid string, der []byte) (string, error) {
-	sealed, err := s.keys.boxes[0].Encrypt(der, keyPlace(kid))
+	return sealKey(s.keys.boxes[0], kid, der)
+}
+
+func newKeyBox(secret []byte) (*seal.Box, error) { return seal.New(secret, "signing-keys") }
+
+func sealKey(box *seal.Box, kid string, der []byte) (string, error) {
+	sealed, err := box.Encrypt(der, keyPlace(kid))
 	return base64.StdEncoding.EncodeToString(sealed), err
 }
 
@@ -323,6 +330,9 @@ func (s *Service) readKeys(ctx context.Context) error {
 	s.keys.missed.Store(false)
 	if ring.jwks.etag != before.jwks.etag {
 		s.cfg.Log.InfoContext(ctx, "signing keys changed", "published", slices.Sorted(maps.Keys(ring.public)))
+		again := func() { s.followers.tell(event{Kind: keysChange}) }
+		again()
+		time.AfterFunc(keysTold, again) // a follower may ask another server for the keys, which reads them at this moment too
 	}
 	return nil
 }

@@ -56,6 +56,8 @@ FROM (SELECT unnest(sqlc.arg(names)::text[]) AS name, unnest(sqlc.arg(sealed)::b
 WHERE s.name = v.name;
 
 -- name: ImportKeySystem :execrows
-INSERT INTO keys (kid, public_pem, private_pem, created_at, retired_at, is_active, longest_ttl)
-VALUES (sqlc.arg(kid), sqlc.arg(public_pem), sqlc.arg(private_pem), sqlc.arg(created_at), sqlc.arg(retired_at)::timestamptz, false, sqlc.arg(ttl))
-ON CONFLICT (kid) DO NOTHING;
+-- One that is not retired signs.
+INSERT INTO keys (id, kid, public_pem, private_pem, created_at, retired_at, is_active, signs_from, longest_ttl)
+VALUES (sqlc.arg(id), sqlc.arg(kid), sqlc.arg(public_pem), sqlc.arg(private_pem), sqlc.arg(created_at), sqlc.narg(retired_at)::timestamptz,
+    sqlc.narg(retired_at)::timestamptz IS NULL, CASE WHEN sqlc.narg(retired_at)::timestamptz IS NULL THEN sqlc.arg(created_at)::timestamptz END, sqlc.arg(ttl))
+ON CONFLICT DO NOTHING;

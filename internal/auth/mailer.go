@@ -78,7 +78,7 @@ func (s *Service) deliver(ctx context.Context, row authdb.TakeMailSystemRow) err
 	if err != nil {
 		return err
 	}
-	subject, text, html, err := s.cfg.Templates.Render(a.id, kind, data)
+	subject, text, html, err := s.renderMail(ctx, a.id, kind, data)
 	if err != nil {
 		return fmt.Errorf("render mail: %w", err)
 	}

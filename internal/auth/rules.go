@@ -17,6 +17,9 @@ var (
 	appIDPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
 	// RFC 5321 dot-atom local part, then labels of a domain; quoted local parts and address literals are not accepted.
 	emailPattern   = regexp.MustCompile("^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+	// An encoded word (RFC 2047) has no place in an address, and there are mail servers that decode it all the same: they
+	// would deliver to another address than the one that was checked.
+	encodedWord    = regexp.MustCompile(`=\?[^?]+\?[bq]\?.*\?=`)
 	refreshPattern = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 )
 
@@ -36,7 +39,7 @@ func checkEmail(email string) (broken []fault.Field) {
 	if len(email) > 254 {
 		broken = append(broken, fault.Field{Name: "email", Message: "Email too long", Code: "too_big"})
 	}
-	if local, _, _ := strings.Cut(email, "@"); len(local) > 64 || !emailPattern.MatchString(email) {
+	if local, _, _ := strings.Cut(email, "@"); len(local) > 64 || !emailPattern.MatchString(email) || encodedWord.MatchString(local) {
 		broken = append(broken, fault.Field{Name: "email", Message: "Invalid email format", Code: "invalid_string"})
 	}
 	return broken

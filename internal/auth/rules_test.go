@@ -40,7 +40,7 @@ func TestEmailRules(t *testing.T) {
 		"ada@example.com.", "ada@.example.com", "ada@example..com", "ada@-example.com", "ada@example-.com", "ada@exam_ple.com", "ada@exa mple.com", "a da@example.com",
 		`"a b"@example.com`, "ada@[192.0.2.1]", "ada@" + strings.Repeat("l", 64) + ".com", local64 + "l@example.com", "ädä@example.com", "ada@bücher.example", "аda@example.com",
 		"ada@example.com\n", "ada\n@example.com", "ada\x00@example.com", "ada@example.com,eve@example.com", "Ada <ada@example.com>", "ada@example.com>", "ada;@example.com",
-		"\u212aim@example.com", "ada@example\u3002com", "ada\u200b@example.com", "\xff@example.com",
+		"\u212aim@example.com", "ada@example\u3002com", "ada\u200b@example.com", "\xff@example.com", "=?utf-8?q?ada?=@example.com", "x=?iso-8859-1?b?ywrh?=y@example.com",
 	} {
 		if broken := checkEmail(email); !slices.Equal(codes(broken), []string{"invalid_string"}) || broken[0].Message != "Invalid email format" || broken[0].Name != "email" {
 			t.Errorf("%q: %v", email, broken)

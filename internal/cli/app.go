@@ -20,7 +20,7 @@ import (
 )
 
 func (p *program) appCommand() *cobra.Command {
-	return group("app", "Register apps and change their settings", p.appCreate(), p.appList(), p.appShow(), p.appSet(), p.appBrand())
+	return group("app", "Register apps and change their settings", p.appCreate(), p.appList(), p.appShow(), p.appSet(), p.appBrand(), p.appMail())
 }
 
 func (p *program) appCreate() *cobra.Command {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -34,8 +35,8 @@ const databaseName = "turkey"
 func startDatabase(ctx context.Context, cfg *config.Config, log *slog.Logger) (*database, error) {
 	if !cfg.PrivatePostgres() {
 		d := &database{url: string(cfg.DatabaseURL), adminURL: string(cfg.DatabaseAdminURL)}
-		if d.adminURL == "" {
-			d.adminURL = d.url
+		if d.adminURL == "" { // migrations do not go through a pooler either
+			d.adminURL = cmp.Or(string(cfg.DirectURL), d.url)
 		}
 		return d, nil
 	}
@@ -94,10 +95,9 @@ func (d *database) config(cfg *config.Config) db.Config {
 // migrations is how the schema is brought up to date; the server's own login gets what it needs.
 func (d *database) migrations(log *slog.Logger) db.MigrateConfig {
 	m := db.MigrateConfig{URL: d.adminURL, Log: log}
-	if d.adminURL != d.url {
-		if cc, err := pgx.ParseConfig(d.url); err == nil {
-			m.AppLogin = cc.User
-		}
+	cc, err := pgx.ParseConfig(d.url)
+	if admin, adminErr := pgx.ParseConfig(d.adminURL); err == nil && adminErr == nil && admin.User != cc.User {
+		m.AppLogin = cc.User
 	}
 	return m
 }
@@ -130,7 +130,9 @@ func (d *database) open(ctx context.Context, cfg *config.Config, log *slog.Logge
 			return nil, err
 		}
 	}
-	return db.Open(ctx, d.config(cfg))
+	pool := d.config(cfg)
+	pool.ReplicaURL, pool.ReplicaMaxLag, pool.Log = string(cfg.ReplicaURL), time.Duration(cfg.ReplicaMaxLag), log
+	return db.Open(ctx, pool)
 }
 
 // dataDir makes the directory for what the server keeps beside the database. Others may pass through it (PostgreSQL's

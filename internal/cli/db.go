@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,10 +43,30 @@ func (p *program) withDatabase(cmd *cobra.Command, fn func(context.Context, *dat
 }
 
 func (p *program) dbMigrate() *cobra.Command {
-	return &cobra.Command{Use: "migrate", Short: "Apply all pending migrations", Args: noArgs,
-		Example: "  gravy db migrate\n  DATABASE_ADMIN_URL=postgresql://postgres@localhost/turkey gravy db migrate",
+	var u inPlaceFlags
+	c := &cobra.Command{Use: "migrate", Short: "Apply all pending migrations", Args: noArgs,
+		Long: "Applies all pending migrations. A database of the original TurKey is upgraded in place, after a question: in one transaction,\n" +
+			"and with no way back but a backup. Servers never do that by themselves.",
+		Example: "  gravy db migrate\n  DATABASE_ADMIN_URL=postgresql://postgres@localhost/turkey gravy db migrate\n  gravy db migrate --dry-run",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.withDatabase(cmd, func(ctx context.Context, d *database) error {
+				origin, err := db.Recognise(ctx, d.adminURL)
+				if err != nil {
+					return err
+				}
+				if origin == db.OriginTurKey {
+					if done, err := p.upgradeInPlace(ctx, d, u); err != nil || done {
+						return err
+					}
+				}
+				if u.dry {
+					list, err := db.Status(ctx, d.adminURL)
+					if err != nil {
+						return err
+					}
+					list = slices.DeleteFunc(list, func(m db.Migration) bool { return !m.AppliedAt.IsZero() })
+					return p.print(map[string]any{"dryRun": true, "pending": len(list)}, "Nothing was changed: %d migrations are pending", len(list))
+				}
 				n, err := db.Migrate(ctx, d.migrations(nil))
 				if err != nil {
 					return err
@@ -56,6 +77,8 @@ func (p *program) dbMigrate() *cobra.Command {
 				return p.print(map[string]any{"applied": n}, "Applied %d steps, those of the job queue's tables among them", n)
 			})
 		}}
+	u.add(c)
+	return c
 }
 
 func (p *program) dbStatus() *cobra.Command {
@@ -67,7 +90,14 @@ func (p *program) dbStatus() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return p.printStatus(list)
+				origin, err := db.Recognise(ctx, d.adminURL)
+				if err != nil {
+					return err
+				}
+				if err := p.printStatus(list); origin != db.OriginTurKey {
+					return err
+				}
+				return db.ErrTurKey
 			})
 		}}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,8 +67,11 @@ func (p *program) printReport(r *legacy.Report) error {
 	}
 	var b strings.Builder
 	what := "Imported from"
-	if r.DryRun {
-		what = "Dry run, nothing was changed:"
+	if r.InPlace {
+		what = "Upgraded in place:"
+	}
+	if r.DryRun || r.InPlace && r.Failed() {
+		what = "Nothing was changed:"
 	}
 	fmt.Fprintf(&b, "%s a database of %s; its local times were read in %s\n\n%-20s %8s %9s %8s %7s\n", what, r.Source, r.SourceZone, "table", "read", "imported", "skipped", "failed")
 	for _, name := range slices.Sorted(maps.Keys(r.Tables)) {
@@ -104,8 +108,13 @@ func (p *program) importTurkey() *cobra.Command {
 	c.Flags().StringToStringVar(&rename, "map-app", nil, "old=new: another name for an app; its users sign in anew")
 	c.RunE = func(cmd *cobra.Command, _ []string) error {
 		return f.run(cmd.Context(), p, func(context.Context) (report *legacy.Report, err error) {
-			err = p.withTarget(cmd, func(ctx context.Context, cfg *config.Config, database *db.DB, users *auth.Service) error {
-				report, err = legacy.Turkey{Source: f.from, SourceZone: f.zone, Target: database, Keys: users, MapApp: rename, EventApp: cfg.JWTAudience, DryRun: f.dry}.Run(ctx)
+			err = p.withTarget(cmd, func(ctx context.Context, cfg *config.Config, database *db.DB) error {
+				keys, err := auth.NewKeyImporter([]byte(cfg.JWTSecret), time.Now)
+				if err != nil {
+					return err
+				}
+				report, err = legacy.Turkey{Source: f.from, SourceZone: f.zone, Target: database, Keys: keys, MapApp: rename, EventApp: cfg.JWTAudience, DryRun: f.dry,
+					Progress: p.progress()}.Run(ctx)
 				return err
 			})
 			return report, err
@@ -133,7 +142,7 @@ func (p *program) importKPI() *cobra.Command {
 				}
 				salts = append(salts, strings.TrimRight(string(content), "\r\n"))
 			}
-			err = p.withTarget(cmd, func(ctx context.Context, cfg *config.Config, database *db.DB, _ *auth.Service) error {
+			err = p.withTarget(cmd, func(ctx context.Context, cfg *config.Config, database *db.DB) error {
 				if len(salts) == 0 {
 					salts = []string{string(cfg.EncryptionSalt)}
 				}
@@ -155,13 +164,13 @@ func (p *program) importKPI() *cobra.Command {
 }
 
 // withTarget runs an import on the configured database, migrated if it was not.
-func (p *program) withTarget(cmd *cobra.Command, fn func(context.Context, *config.Config, *db.DB, *auth.Service) error) error {
+func (p *program) withTarget(cmd *cobra.Command, fn func(context.Context, *config.Config, *db.DB) error) error {
 	var cfg *config.Config
 	var database *db.DB
 	return p.withMoreAuth(cmd, func(_ context.Context, c *config.Config, ac *auth.Config) error {
 		cfg, database = c, ac.DB
 		return nil
-	}, func(ctx context.Context, users *auth.Service) error { return fn(ctx, cfg, database, users) })
+	}, func(ctx context.Context, _ *auth.Service) error { return fn(ctx, cfg, database) })
 }
 
 // offlineVault seals and checks without asking any provider.

@@ -35,11 +35,16 @@ import (
 func predecessor(t testing.TB, schema string) string {
 	t.Helper()
 	url := dbtest.Empty(t)
-	text, err := os.ReadFile(filepath.Join("testdata", schema))
-	must(t, err)
-	execute(t, url, string(text))
+	execute(t, url, predecessorSQL(t, schema))
 	execute(t, url, `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET timezone = ''Asia/Kolkata''', current_database()); END $$`)
 	return url
+}
+
+func predecessorSQL(t testing.TB, schema string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("testdata", schema))
+	must(t, err)
+	return string(text)
 }
 
 // imported is the report that a command printed.

@@ -39,6 +39,10 @@ func startConnectors(cfg *config.Config, log *slog.Logger, hooks connector.Confi
 	if err != nil {
 		return nil, nil, err
 	}
+	if cfg.SandboxPort, err = portOf(url); err != nil { // it may have been any
+		stop()
+		return nil, nil, err
+	}
 	log.Info("Sandbox providers started: they are fake, nothing leaves this machine", "url", url)
 	return connector.New(hooked(withChoices(fake.Bases(url), cfg), hooks)), stop, nil
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,10 +108,11 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 		return err
 	}
 	defer h.close()
+	makeRoom()
 
 	users := h.users
 	sc := server.Config{Version: version, Log: log, Origins: cfg.AllowedOrigins(), AllowOrigin: users.AllowsOrigin, TrustProxy: proxies,
-		Ping: h.db.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Started: started, Redis: h.limits.Redis(), Clerk: users.ClerkState,
+		Ping: h.db.Ping, HealthTimeout: time.Duration(cfg.HealthTimeout), Linger: time.Duration(cfg.ShutdownDelay), Started: started, Redis: h.limits.Redis(), Clerk: users.ClerkState,
 		Front: console.Path}
 	if demo {
 		sc.Front = console.Path + "a/" + demoApp + "/"
@@ -131,6 +133,9 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	pages, err := console.New()
 	if err != nil {
 		return err
+	}
+	if cfg.Sandbox {
+		pages.Samples = samples(cfg, users, log)
 	}
 	pages.Mount(srv)
 	guard := users.Recognised(srv.API())
@@ -185,6 +190,10 @@ func serve(ctx context.Context, cfg *config.Config, demo bool, p *program) error
 	}
 	return err
 }
+
+// makeRoom gives cheap requests threads beside those that hash passwords, of which there are as many as processors. Go lets a
+// goroutine compute for 10 ms before another one gets its processor; the kernel lets in a thread that slept at once.
+func makeRoom() { runtime.GOMAXPROCS(2 * runtime.GOMAXPROCS(0)) }
 
 // house is what a server and a worker are both made of: whoever may cause a job knows the job, whoever works it.
 type house struct {

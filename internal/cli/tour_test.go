@@ -1,8 +1,10 @@
 package cli_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,12 +38,23 @@ func tour(t *testing.T, env []string, pages ...string) string {
 	s := serve(t, env, "serve", "--demo")
 	cmd := exec.Command(bash, "-euo", "pipefail", "-c", script.String())
 	cmd.Dir = t.TempDir()
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "TURKEY=" + s.base, "SANDBOX=" + s.sandbox}
+	cmd.Env = append([]string{"PATH=" + gravyBeside(t, s) + ":" + os.Getenv("PATH"), "HOME=" + cmd.Dir, "TURKEY=" + s.base, "SANDBOX=" + s.sandbox}, env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	return string(out)
+}
+
+// gravyBeside is a directory with the command gravy as it is beside a server.
+func gravyBeside(t *testing.T, s *server) string {
+	t.Helper()
+	self, err := os.Executable()
+	must(t, err)
+	dir := t.TempDir()
+	text := fmt.Sprintf("#!/bin/sh\nTURKEY_TEST_MAIN=1 TURKEY_DATA_DIR='%s' PORT='%s' exec '%s' \"$@\" </dev/null\n", s.dir, s.base[strings.LastIndex(s.base, ":")+1:], self)
+	must(t, os.WriteFile(filepath.Join(dir, "gravy"), []byte(text), 0o700)) //nolint:gosec // it is to be run
+	return dir
 }
 
 func TestREADMETour(t *testing.T) {
@@ -73,6 +86,46 @@ func TestGuides(t *testing.T) {
 	for _, want := range []string{`"keys":[`, `"current":true`, "\n1\n", `"status":"completed"`, `"provisional"`, "date,days,provisional", `"versions":[`, `"secret":"whsec_`, `"deleted`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the output has no %s:\n%s", want, text)
+		}
+	}
+}
+
+// The concepts and the questions go on where the tour ended, too.
+func TestConcepts(t *testing.T) {
+	t.Parallel()
+	said := tour(t, nil, "README.md", "docs/concepts.md")
+	for _, want := range []string{`"appId":"marketing-site"`, `"current":true`, `"uses":[`, `"services":[`, `"sheetName":"Google"`, `"runs":[{`} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the output has no %s:\n%s", want, said)
+		}
+	}
+}
+
+func TestQuestions(t *testing.T) {
+	t.Parallel()
+	said := tour(t, []string{"OLD=" + predecessor(t, "turkey.sql")}, "README.md", "docs/faq.md")
+	for _, want := range []string{"\n1\n", `"error":"token_revoked"`, "users", "signs", "Access-Control-Allow-Origin: https://shop.example.com", `"aud":"marketing-site"`} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the output has no %s:\n%s", want, said)
+		}
+	}
+}
+
+var (
+	fence = regexp.MustCompile("(?m)^```(\\w*)\n(?s:.*?)^```$")
+	mark  = regexp.MustCompile(`<!-- \w+ -->\s*$`)
+)
+
+// TestEveryBlockIsRun: what stands on these pages as code has a mark by which a test takes it. A diagram is no code.
+func TestEveryBlockIsRun(t *testing.T) {
+	t.Parallel()
+	for _, page := range []string{"README.md", "docs/README.md", "docs/concepts.md", "docs/faq.md", "docs/guides.md", "docs/verify.md"} {
+		text, err := os.ReadFile("../../" + page)
+		must(t, err)
+		for _, at := range fence.FindAllSubmatchIndex(text, -1) {
+			if language := string(text[at[2]:at[3]]); language != "mermaid" && !mark.Match(text[:at[0]]) {
+				t.Errorf("%s:%d: a block that no test runs", page, 1+strings.Count(string(text[:at[0]]), "\n"))
+			}
 		}
 	}
 }

@@ -43,7 +43,9 @@ type Config struct {
 	ConnectTimeout   Milliseconds `env:"DB_CONNECTION_TIMEOUT_MS" envDefault:"2000"`
 	RetryAttempts    int          `env:"DB_RETRY_ATTEMPTS" envDefault:"3"`
 	RetryDelay       Milliseconds `env:"DB_RETRY_DELAY_MS" envDefault:"1000"`
-	DirectURL        Secret       `env:"DATABASE_DIRECT_URL"` // past a pooler in transaction mode, for notifications
+	DirectURL        Secret       `env:"DATABASE_DIRECT_URL"`                      // past a pooler in transaction mode, for notifications
+	ReplicaURL       Secret       `env:"DATABASE_REPLICA_URL"`                     // for reads that may be late
+	ReplicaMaxLag    Duration     `env:"DATABASE_REPLICA_MAX_LAG" envDefault:"2s"` // how late
 	InsecureDatabase bool         `env:"ALLOW_INSECURE_DATABASE"`
 	EmbeddedPostgres bool         `env:"TURKEY_EMBEDDED_POSTGRES"` // allow the private PostgreSQL in production
 	AutoMigrate      bool         `env:"AUTO_MIGRATE" envDefault:"true"`
@@ -133,6 +135,7 @@ type Config struct {
 	TrustProxy    string       `env:"TRUST_PROXY"`
 	HealthTimeout Milliseconds `env:"HEALTH_CHECK_TIMEOUT" envDefault:"5000"`
 	Shutdown      Milliseconds `env:"SHUTDOWN_TIMEOUT" envDefault:"10000"`
+	ShutdownDelay Milliseconds `env:"SHUTDOWN_DELAY"` // how long a stop goes on taking requests first
 	LogLevel      string       `env:"LOG_LEVEL"`
 	LogFormat     string       `env:"LOG_FORMAT"` // json, pretty
 	LogConsole    bool         `env:"LOG_CONSOLE" envDefault:"true"`
@@ -448,6 +451,9 @@ func (c *Config) check() (problems []string) {
 	if c.CleanupHours < 1 {
 		add("CLEANUP_INTERVAL_HOURS: at least 1")
 	}
+	if c.ReplicaMaxLag < Duration(time.Second) {
+		add("DATABASE_REPLICA_MAX_LAG: at least 1s")
+	}
 	if c.PoolMax < 2 {
 		add("DB_POOL_MAX: at least 2 connections are needed")
 	}
@@ -482,7 +488,7 @@ func (c *Config) check() (problems []string) {
 	if c.LogFormat != "json" && c.LogFormat != "pretty" {
 		add("LOG_FORMAT: expected json or pretty")
 	}
-	for name, u := range map[string]Secret{"DATABASE_URL": c.DatabaseURL, "DATABASE_ADMIN_URL": c.DatabaseAdminURL, "DATABASE_DIRECT_URL": c.DirectURL} {
+	for name, u := range map[string]Secret{"DATABASE_URL": c.DatabaseURL, "DATABASE_ADMIN_URL": c.DatabaseAdminURL, "DATABASE_DIRECT_URL": c.DirectURL, "DATABASE_REPLICA_URL": c.ReplicaURL} {
 		problems = append(problems, c.checkDatabaseURL(name, u)...)
 	}
 	problems = append(problems, c.checkIssuers()...)

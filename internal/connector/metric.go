@@ -46,7 +46,7 @@ type Outline struct {
 	Service  string   // its name in the API
 	Title    string   // its name for people
 	Restates int      // days that each run reads again, because the provider still corrects them
-	Settles  int      // days that the provider corrects as a rule; 0 = Restates
+	Settles  int      // days that the provider corrects as a rule; 0 = as long as they are read again
 	Metrics  []Metric // in the order of the tab; nil where each credential names its own (Report.Metrics)
 	Ratios   []Ratio
 }
@@ -60,8 +60,9 @@ func (o *Outline) Outlined() *Outline { return o }
 // Window is the number of days that each run reads again.
 func (o *Outline) Window() int { return o.Restates }
 
-// Settling is the number of days after which a figure counts as final.
-func (o *Outline) Settling() int { return cmp.Or(o.Settles, o.Restates) }
+// Settling is the number of days after which a figure counts as final. It is less than Restates: what the last run that reads
+// a day says of it is final.
+func (o *Outline) Settling() int { return cmp.Or(o.Settles, o.Restates-1) }
 
 // Columns is the header of the source's tab, in order, id and date included (§7.4).
 func (o *Outline) Columns() []string {

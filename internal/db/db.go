@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -28,6 +30,10 @@ type Config struct {
 	RetryAttempts  int           // further attempts at start while the server refuses or is starting up
 	RetryDelay     time.Duration
 	Tracer         pgx.QueryTracer // hears of every statement; nil: nobody
+
+	ReplicaURL    string        // a server that replays that one, for Reading; "": none
+	ReplicaMaxLag time.Duration // how late it may be
+	Log           *slog.Logger  // hears when the replica comes and goes; nil: nobody
 }
 
 // openTimeout bounds all attempts together: a start that cannot succeed says so quickly. Who asks for more attempts than fit
@@ -37,15 +43,52 @@ const openTimeout = 4 * time.Second
 // DB is a pool of connections whose statements all run in a Scope.
 type DB struct {
 	pool       *pgxpool.Pool
+	pooled     atomic.Bool   // a pooler stands between
+	replica    *replica      // nil: there is none
 	background chan struct{} // one place for each statement of background work that may run
 }
 
 // Open connects, and refuses a server that is too old and a login whose privileges cannot be dropped. The schema must
 // be migrated. Errors are one line that says what is wrong and how to mend it; they never hold the password.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	pc, err := pgxpool.ParseConfig(cfg.URL)
+	pc, err := poolConfig(cfg.URL, "DATABASE_URL", cfg)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL cannot be parsed; expected postgresql://user:password@host:5432/name?sslmode=require")
+		return nil, err
+	}
+	d := &DB{background: make(chan struct{}, max(pc.MaxConns/2, 1))}
+	pc.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
+		if d.pooled.Load() {
+			unnamed(cc)
+		}
+		return nil
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, pc)
+	if err != nil {
+		return nil, fmt.Errorf("database pool: %w", err)
+	}
+	d.pool = pool
+	err = d.findPooler(ctx)
+	if err == nil {
+		err = d.checkPrivileges(ctx)
+	}
+	if err != nil {
+		pool.Close()
+		return nil, connectFault(err, pc.ConnConfig)
+	}
+	if cfg.ReplicaURL != "" {
+		if err := d.openReplica(ctx, cfg); err != nil {
+			pool.Close()
+			return nil, err
+		}
+	}
+	return d, nil
+}
+
+// poolConfig is what both pools have in common; name is that of the variable with the URL.
+func poolConfig(url, name string, cfg Config) (*pgxpool.Config, error) {
+	pc, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New(name + " cannot be parsed; expected postgresql://user:password@host:5432/name?sslmode=require")
 	}
 	if cfg.MaxConns > 0 {
 		pc.MaxConns = cfg.MaxConns
@@ -62,20 +105,16 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	pc.ConnConfig.Tracer = cfg.Tracer
 	pc.AfterConnect = teachUUID
-	pool, err := pgxpool.NewWithConfig(ctx, pc)
-	if err != nil {
-		return nil, fmt.Errorf("database pool: %w", err)
-	}
-	d := &DB{pool: pool, background: make(chan struct{}, max(pc.MaxConns/2, 1))}
-	if err := d.checkPrivileges(ctx); err != nil {
-		pool.Close()
-		return nil, connectFault(err, pc.ConnConfig)
-	}
-	return d, nil
+	return pc, nil
 }
 
 // Close waits for statements in flight and closes every connection.
-func (d *DB) Close() { d.pool.Close() }
+func (d *DB) Close() {
+	if d.replica != nil {
+		d.replica.close()
+	}
+	d.pool.Close()
+}
 
 // In returns a connection whose every statement runs in the scope.
 func (d *DB) In(s Scope) Conn { return Conn{db: d, scope: s} }
@@ -148,7 +187,8 @@ func isOutage(err error) bool {
 			return true
 		}
 		switch pe.Code {
-		case "57P01", "57P02", "57P03", "25006": // shutdown, crash, starting up, read-only (a demoted primary)
+		// Shutdown, crash, starting up, read-only (a demoted primary), in the way of what a replica replays.
+		case "57P01", "57P02", "57P03", "25006", "40001":
 			return true
 		}
 		return false

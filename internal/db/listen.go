@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,9 +15,10 @@ import (
 
 // Listener follows notification channels of PostgreSQL over a connection of its own, for as long as Run runs.
 //
-// LISTEN needs a session: behind a pooler in transaction mode URL must be a direct one, and Alive is never called where it
-// is not. Whoever keeps state from
-// notifications reads a snapshot in Connected, which runs after LISTEN, so nothing is missed between the two.
+// LISTEN needs a session, so URL must lead to PostgreSQL itself: behind a pooler in transaction mode channels that were asked for
+// one after the other may be followed in different sessions, and what comes through says nothing of the rest. Alive is never
+// called there. Whoever keeps state from notifications reads a snapshot in Connected, which runs after LISTEN, so nothing is
+// missed between the two.
 type Listener struct {
 	URL       string
 	Channels  []string
@@ -31,7 +33,10 @@ const (
 	listenTimeout = 3 * time.Second // for one connect or one heartbeat
 	firstPause    = 100 * time.Millisecond
 	longestPause  = 5 * time.Second
+	poolerPause   = time.Minute // a pooler does not go away by itself
 )
+
+var errPooler = errors.New("a pooler stands between, and notifications get lost in it: set DATABASE_DIRECT_URL to PostgreSQL itself")
 
 // Run follows the channels until ctx is done, connecting again, with a growing pause, as often as it takes.
 func (l *Listener) Run(ctx context.Context) {
@@ -47,22 +52,27 @@ func (l *Listener) Run(ctx context.Context) {
 		if worked {
 			pause = firstPause
 		}
+		if errors.Is(err, errPooler) {
+			pause = poolerPause
+		}
 		l.Log.WarnContext(ctx, "notifications of PostgreSQL interrupted; connecting again", "pause", pause, "error", err)
 		sleep(ctx, pause)
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, longestPause) // of a pooler, too: what comes next may be something else
 	}
 }
 
 // session is the life of one connection. worked says that it got as far as waiting.
 //
-// A sign of life is a notification that went through PostgreSQL and came back here, not an answered query: behind a pooler
-// in transaction mode queries are answered and notifications go nowhere.
+// A sign of life is a notification that went through PostgreSQL and came back here, not an answered query.
 func (l *Listener) session(ctx context.Context) (worked bool, err error) {
 	conn, err := l.open(ctx)
 	if err != nil {
 		return false, err
 	}
 	defer conn.Close(context.WithoutCancel(ctx))
+	if pooled, err := throughPooler(ctx, conn); err != nil || pooled {
+		return false, cmp.Or(err, errPooler)
+	}
 	pulse := "turkey_pulse_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	for _, c := range append([]string{pulse}, l.Channels...) {
 		if _, err := conn.Exec(ctx, "LISTEN "+pgx.Identifier{c}.Sanitize()); err != nil {
@@ -95,7 +105,7 @@ func (l *Listener) session(ctx context.Context) (worked bool, err error) {
 		case !errors.Is(err, context.DeadlineExceeded):
 			return worked, err
 		case !back && time.Since(sent) > listenTimeout:
-			return worked, errors.New("notifications do not come back; behind a pooler in transaction mode set DATABASE_DIRECT_URL to PostgreSQL itself")
+			return worked, errors.New("notifications do not come back")
 		}
 	}
 }
@@ -123,5 +133,6 @@ func (l *Listener) open(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	cc.RuntimeParams["application_name"] = "turkey-listen"
+	unnamed(cc)
 	return pgx.ConnectConfig(ctx, cc)
 }

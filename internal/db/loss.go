@@ -104,16 +104,22 @@ func filled(ctx context.Context, tx pgx.Tx, before, after []column) ([]string, e
 
 // downOf is the text that undoes a step.
 func downOf(m Migration) (string, error) {
-	text, err := migrationFiles.ReadFile("migrations/" + m.Name)
-	if err != nil {
-		return "", err
-	}
-	_, down, ok := strings.Cut(string(text), "-- +goose Down\n")
-	if !ok {
+	_, down, err := sectionsOf(m)
+	if err == nil && down == "" {
 		return "", fmt.Errorf("%s cannot be undone", m.Name)
 	}
 	if strings.Contains(down, "CONCURRENTLY") {
 		return "", fmt.Errorf("what undoing %s drops cannot be tried out; back up first, then use --force", m.Name)
 	}
-	return down, nil
+	return down, err
+}
+
+// sectionsOf are the texts that make and undo a step.
+func sectionsOf(m Migration) (up, down string, err error) {
+	text, err := migrationFiles.ReadFile("migrations/" + m.Name)
+	if err != nil {
+		return "", "", err
+	}
+	up, down, _ = strings.Cut(string(text), "-- +goose Down\n")
+	return up, down, nil
 }

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -61,6 +62,9 @@ func Migrate(ctx context.Context, cfg MigrateConfig) (int, error) {
 	if err := m.refuseForeign(ctx); err != nil {
 		return 0, err
 	}
+	if pooled, err := throughPooler(ctx, m.conn); err != nil || pooled {
+		return 0, cmp.Or(err, errPooledMigration)
+	}
 	unlock, err := m.lock(ctx)
 	if err != nil {
 		return 0, err
@@ -119,6 +123,9 @@ func Rollback(ctx context.Context, cfg MigrateConfig, force bool) (Migration, er
 	if len(steps) == 0 {
 		return Migration{}, errors.New("nothing to roll back: no migration is applied")
 	}
+	if err := m.refuseUpgraded(ctx, steps[len(steps)-1]); err != nil {
+		return Migration{}, err
+	}
 	if !force {
 		if err := m.refuseLoss(ctx, steps[len(steps)-1]); err != nil {
 			return Migration{}, err
@@ -136,6 +143,8 @@ func Rollback(ctx context.Context, cfg MigrateConfig, force bool) (Migration, er
 	return Migration{Version: result.Source.Version, Name: result.Source.Path}, nil
 }
 
+var errPooledMigration = errors.New("migrations need PostgreSQL itself, and a pooler stands between: set DATABASE_ADMIN_URL, or DATABASE_DIRECT_URL")
+
 type migrator struct {
 	cfg  MigrateConfig
 	conn *pgx.Conn
@@ -149,6 +158,7 @@ func newMigrator(ctx context.Context, cfg MigrateConfig) (*migrator, error) {
 	if cc.ConnectTimeout == 0 {
 		cc.ConnectTimeout = openTimeout
 	}
+	unnamed(cc)
 	conn, err := pgx.ConnectConfig(ctx, cc)
 	if err != nil {
 		return nil, connectFault(err, cc)
@@ -214,26 +224,6 @@ func (m *migrator) pending(ctx context.Context) (bool, error) {
 	return ours < latestVersion() || rivers < riverNewest, err
 }
 
-// refuseForeign protects a database that another program made.
-func (m *migrator) refuseForeign(ctx context.Context) error {
-	var foreign, kpi bool
-	err := m.conn.QueryRow(ctx, `SELECT to_regclass('public.users') IS NOT NULL AND to_regclass('public.goose_db_version') IS NULL,
-		EXISTS (SELECT FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'users' AND column_name = 'clerk_id')`).
-		Scan(&foreign, &kpi)
-	switch {
-	case err != nil:
-		return err
-	case kpi:
-		return errors.New("this is a database of the KPI ETL predecessor; nothing was changed: give TurKey an empty database and run `gravy import kpi-etl --from <this url>`")
-	case foreign:
-		if prepared, err := m.prepared(ctx); err != nil || prepared {
-			return err
-		}
-		return errors.New("this database already has a table users that TurKey did not make; nothing was changed: give TurKey an empty database of its own")
-	}
-	return nil
-}
-
 // lock asks again and again: a statement that waits has a snapshot, and an index that another server builds concurrently
 // would wait for that.
 func (m *migrator) lock(ctx context.Context) (unlock func(), err error) {
@@ -287,7 +277,7 @@ func (m *migrator) provider() (*goose.Provider, func(), error) {
 	return p, func() { _ = sqlDB.Close() }, nil
 }
 
-// ownerDB connects as turkey_owner, so that it owns what it makes. Migrations need a direct connection, not a pooler.
+// ownerDB connects as turkey_owner, so that it owns what it makes.
 func (m *migrator) ownerDB() *sql.DB {
 	cc := m.conn.Config()
 	cc.RuntimeParams["role"] = "turkey_owner"

@@ -105,7 +105,8 @@ func (m *migrator) grantRole(ctx context.Context, role, member string) error {
 		return err
 	}
 	_, err = m.conn.Exec(ctx, sql)
-	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && (pe.Code == "23505" || pe.Code == "XX000") {
+	inside := m.conn.PgConn().TxStatus() != 'I' // an upgrade in place, which is over now
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && !inside && (pe.Code == "23505" || pe.Code == "XX000") {
 		_, err = m.conn.Exec(ctx, sql) // the migration of another database was faster: now it is a grant that stands already
 	}
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -60,6 +61,7 @@ func System() Scope { return Scope{sql: systemSQL} }
 type Conn struct {
 	db    *DB
 	scope Scope
+	late  bool // see Reading
 }
 
 // Exec runs a statement that returns no rows.
@@ -100,6 +102,19 @@ func (c Conn) send(ctx context.Context, sql string, args []any) (pgx.BatchResult
 	b := &pgx.Batch{}
 	b.Queue(c.scope.sql, c.scope.args...)
 	b.Queue(sql, args...)
+	if c.late && c.db.replica.fresh() {
+		late, cancel := context.WithCancel(ctx)
+		timer := time.AfterFunc(c.db.replica.maxLag, cancel) // for one that hangs
+		br := c.db.replica.pool.SendBatch(late, b)
+		if c.scope.check(br.QueryRow()) == nil && timer.Stop() {
+			return leaving{br, cancel}, nil
+		}
+		cancel()
+		_ = br.Close() // whatever it was, the primary knows better: who is new may not be here yet
+		b = &pgx.Batch{}
+		b.Queue(c.scope.sql, c.scope.args...)
+		b.Queue(sql, args...)
+	}
 	leave, err := c.db.enter(ctx)
 	if err != nil {
 		return nil, err

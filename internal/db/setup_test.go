@@ -51,7 +51,7 @@ func newTenant(t testing.TB, d *db.DB, name string) tenant {
 // open opens a pool, which is closed with the test.
 func open(t testing.TB, url string, conns int32) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), db.Config{URL: url, MaxConns: conns, ConnectTimeout: 10 * time.Second})
+	d, err := db.Open(t.Context(), db.Config{URL: dbtest.Through(t, url), MaxConns: conns, ConnectTimeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

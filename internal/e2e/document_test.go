@@ -28,6 +28,7 @@ var document = sync.OnceValue(func() *published {
 	if err != nil {
 		panic(err)
 	}
+	shut(whole, parts(whole, map[string]bool{}), false)
 	d.schemas.DefaultDraft(jsonschema.Draft2020)
 	d.schemas.AssertFormat()
 	if err := d.schemas.AddResource(documentURL, whole); err != nil {
@@ -40,6 +41,47 @@ var document = sync.OnceValue(func() *published {
 	}
 	return d
 })
+
+// shut lets objects have the members that are documented, and no others. Clients must not mind others, so the document itself
+// does not say it.
+func shut(v any, parts map[string]bool, part bool) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			shut(e, parts, part)
+		}
+	case map[string]any:
+		_, listed := v["properties"].(map[string]any)
+		_, whole := v["allOf"].([]any)
+		if (listed || whole) && !part && v["additionalProperties"] == nil {
+			v["unevaluatedProperties"] = false
+		}
+		for name, e := range v {
+			shut(e, parts, name == "allOf" || parts[name])
+		}
+	}
+}
+
+// parts are the schemas that others are made of, by allOf: a part does not know the members of the whole.
+func parts(v any, found map[string]bool) map[string]bool {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			parts(e, found)
+		}
+	case map[string]any:
+		all, _ := v["allOf"].([]any)
+		for _, e := range all {
+			if ref, ok := e.(map[string]any)["$ref"].(string); ok {
+				found[ref[strings.LastIndex(ref, "/")+1:]] = true
+			}
+		}
+		for _, e := range v {
+			parts(e, found)
+		}
+	}
+	return found
+}
 
 const documentURL = "file:///openapi.json"
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"turkey/client"
+	"turkey/internal/auth"
 )
 
 // follower makes a resource server's verifier that follows a replica.
@@ -83,6 +84,29 @@ func TestResourceServersFollowTheRevocations(t *testing.T) {
 	a.judged(t, v, foreign.access, client.ErrTokenForeign)
 	a.judged(t, v, "junk", client.ErrTokenMalformed)
 	a.judged(t, v, bystander.access[:len(bystander.access)-4]+"AAAA", client.ErrTokenSignature)
+}
+
+// A leaked key is none for resource servers either, as soon as the servers know: those that listen are told, those that did not
+// learn it when they come back.
+func TestResourceServersHearOfRevokedKeys(t *testing.T) {
+	t.Parallel()
+	a := setup(t)
+	b := a.again()
+	v := follower(t, b, "shop", 10*time.Second)
+	for range 3 {
+		u := a.user("shop")
+		a.judged(t, v, u.access, nil)
+		if _, _, err := a.auth.RevokeKey(auth.AsOperator(t.Context(), "test", false), kidOf(t, u.access)); err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		a.judged(t, v, u.access, client.ErrTokenSignature)
+		if took := time.Since(begin); took > bound {
+			t.Errorf("known after %s", took)
+		}
+		next := a.refresh("shop", u.refresh).want(t, 200, "").text("data", "accessToken")
+		a.judged(t, v, next, nil)
+	}
 }
 
 func TestTheSnapshotHasATag(t *testing.T) {

@@ -261,24 +261,27 @@ func (o operation) address(t testing.TB, a act, things map[string]string) string
 // send makes the request of an act as somebody. Everybody sends the same, but for words that must be new.
 func (of *tenant) send(t testing.TB, o operation, a act, token string, headers ...header) answer {
 	t.Helper()
-	fill := func(text string) string {
-		return thing.ReplaceAllStringFunc(text, func(name string) string {
-			name = strings.Trim(name, "{}")
-			if name == "fresh" {
-				return of.d.word()
-			}
-			v, ok := of.things[name]
-			if !ok {
-				t.Fatalf("acts[%q] names %s, which is nothing of a tenant's", o.id, name)
-			}
-			return v
-		})
-	}
 	var body any
 	if a.body != "" {
-		body = fill(a.body)
+		body = of.fill(t, o, a.body)
 	}
-	return of.d.call(o.method, o.address(t, a, of.things)+fill(a.query), token, body, append([]header{set("Content-Type", "application/json")}, headers...)...)
+	return of.d.call(o.method, o.address(t, a, of.things)+of.fill(t, o, a.query), token, body, append([]header{set("Content-Type", "application/json")}, headers...)...)
+}
+
+// fill puts a tenant's things into the text of an act.
+func (of *tenant) fill(t testing.TB, o operation, text string) string {
+	t.Helper()
+	return thing.ReplaceAllStringFunc(text, func(name string) string {
+		name = strings.Trim(name, "{}")
+		if name == "fresh" {
+			return of.d.word()
+		}
+		v, ok := of.things[name]
+		if !ok {
+			t.Fatalf("acts[%q] names %s, which is nothing of a tenant's", o.id, name)
+		}
+		return v
+	})
 }
 
 // TestEveryRouteAndEveryCaller: each operation of the served document, as everybody who must not have it, and then as the

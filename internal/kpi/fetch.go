@@ -90,8 +90,14 @@ func (a *attempt) sync(ctx context.Context) error {
 	all, done := a.span(source), a.resume()
 	for {
 		d := all.piece(done)
+		if err := a.early(all, a.run.SourceTimezone); err != nil {
+			return err
+		}
 		report, err := a.extract(ctx, source, d)
 		if err != nil {
+			return err
+		}
+		if err := a.early(all, report.TimeZone); err != nil {
 			return err
 		}
 		if len(report.Rows) == 0 {
@@ -117,6 +123,14 @@ func (a *attempt) sync(ctx context.Context) error {
 			return errMore
 		}
 	}
+}
+
+// early refuses days that have not begun at the source: it answers with zeros, which are no figures.
+func (a *attempt) early(d days, zone string) error {
+	if zone == "" || d.from.IsZero() || !d.to.After(yesterday(a.now(), zone).AddDate(0, 0, 1)) {
+		return nil
+	}
+	return &failure{reason: "future", message: d.to.Format(time.DateOnly) + " has not begun yet in the time zone of the source: ask for an earlier day"}
 }
 
 // named takes over the columns of a source that has no fixed ones: for the tab, and for whoever reads the figures.

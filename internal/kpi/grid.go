@@ -17,6 +17,26 @@ type grid struct{ shown, typed [][]any }
 // at is what a cell shows, nil outside of what is filled.
 func (g grid) at(row, column int) any { return cellOf(g.shown, row, column) }
 
+// row is what a row shows.
+func (g grid) row(n int) []any {
+	if n >= len(g.shown) {
+		return nil
+	}
+	return g.shown[n]
+}
+
+// height and width are of what is filled, formulas that show nothing included: Google leaves empty ends out of what is shown.
+func (g grid) height() int { return max(len(g.shown), len(g.typed)) }
+
+func (g grid) width() (n int) {
+	for _, rows := range [][][]any{g.shown, g.typed} {
+		for _, row := range rows {
+			n = max(n, len(row))
+		}
+	}
+	return n
+}
+
 // formula is the formula in a cell, "" if there is none. A text that begins with = shows itself.
 func (g grid) formula(row, column int) string {
 	text, ok := cellOf(g.typed, row, column).(string)

@@ -93,7 +93,7 @@ func (s *Service) handleActivity(ctx context.Context, in *activityInput) (*eithe
 		in.Limit = activityPage
 	}
 	f.Most, f.Skipped = int32(in.Limit), int32(in.Offset)
-	conn := s.db.In(db.User(user.ID))
+	conn := s.db.Reading(db.User(user.ID))
 	rows, err := s.q.ListActivity(ctx, conn, f)
 	if err != nil {
 		return nil, err

@@ -131,14 +131,16 @@ func (s *Service) handleAwaited(ctx context.Context, service string, b awaitedBo
 		return nil, err
 	}
 	of, err := s.q.CreateAwaitedRun(ctx, s.db.In(db.User(user.ID)), kpidb.CreateAwaitedRunParams{ID: id, Service: service, CredentialID: credential,
-		TargetDay: a.day, SpreadsheetID: a.spreadsheet, SheetName: a.sheetName, Metadata: audit.Meta(ctx, map[string]any{"credentialId": credential})})
+		TargetDay: a.day, SpreadsheetID: a.spreadsheet, SheetName: a.sheetName, Most: mostWaiting, Metadata: audit.Meta(ctx, map[string]any{"credentialId": credential})})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, errNoCredential
 	case err != nil:
 		return nil, err
-	case of != service:
+	case of.Service != service:
 		return nil, fault.New(fault.Invalid, "VALIDATION_ERROR", "This credential is not one for "+title(service))
+	case of.Crowded:
+		return nil, errCrowded
 	}
 	s.wake()
 	r, err := s.await(ctx, user.ID, id)
@@ -183,7 +185,7 @@ func runFault(r kpidb.GetRunRow) error {
 		reason, message = *r.ErrorReason, *r.Error
 	}
 	switch reason {
-	case "no_mapping", "no_sheets_credential", "sheet_full":
+	case "no_mapping", "no_sheets_credential", "sheet_full", "future":
 		return fault.New(fault.Invalid, "VALIDATION_ERROR", message)
 	case "sheet_not_found":
 		return fault.New(fault.NotFound, "SHEET_NOT_FOUND", message)

@@ -80,7 +80,7 @@ func (s *Service) handleFigures(ctx context.Context, in *figuresInput) (*eitherO
 		return nil, err
 	}
 	source, _ := s.connectors.Source(f.Service)
-	conn := s.db.In(db.User(user.ID))
+	conn := s.db.Reading(db.User(user.ID))
 	units, err := s.q.FigureUnits(ctx, conn, f.Service)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) { // figures outlive the service
 		return nil, err

@@ -155,7 +155,7 @@ func (s *Service) handleCreateRun(ctx context.Context, in *struct{ Body runBody 
 	if err != nil {
 		return nil, err
 	}
-	arg := kpidb.CreateRunParams{ID: id, Service: b.Service, DryRun: b.DryRun}
+	arg := kpidb.CreateRunParams{ID: id, Service: b.Service, DryRun: b.DryRun, Most: mostWaiting}
 	if arg.FromDay, arg.ToDay, err = s.dayRange(b, zone); err != nil {
 		return nil, err
 	}
@@ -167,10 +167,14 @@ func (s *Service) handleCreateRun(ctx context.Context, in *struct{ Body runBody 
 		facts["dryRun"] = true
 	}
 	arg.Metadata = audit.Meta(ctx, facts)
-	if _, err := s.q.CreateRun(ctx, conn, arg); errors.Is(err, pgx.ErrNoRows) {
+	row, err := s.q.CreateRun(ctx, conn, arg)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return nil, errNotEnabled
-	} else if err != nil {
+	case err != nil:
 		return nil, err
+	case row.Crowded:
+		return nil, errCrowded
 	}
 	s.wake()
 	v, err := s.run(ctx, id.String())
@@ -287,8 +291,18 @@ func (s *Service) handleCancelRun(ctx context.Context, in *runPath) (*runOutput,
 	return s.change(ctx, in.ID, s.q.CancelRun, fault.New(fault.Conflict, "RUN_ENDED", "The run has ended: there is nothing to cancel"))
 }
 
+var errNotFailed = fault.New(fault.Conflict, "RUN_NOT_FAILED", "Only a run that failed or was cancelled can be tried again")
+
 func (s *Service) handleRetryRun(ctx context.Context, in *runPath) (*runOutput, error) {
-	return s.change(ctx, in.ID, s.q.RetryRun, fault.New(fault.Conflict, "RUN_NOT_FAILED", "Only a run that failed or was cancelled can be tried again"))
+	out, err := s.change(ctx, in.ID, func(ctx context.Context, conn kpidb.DBTX, id uuid.UUID, meta json.RawMessage) (uuid.UUID, error) {
+		return s.q.RetryRun(ctx, conn, kpidb.RetryRunParams{ID: id, Most: mostWaiting, Metadata: meta})
+	}, errNotFailed)
+	if errors.Is(err, errNotFailed) {
+		if v, now := s.run(ctx, in.ID); now == nil && (v.Status == "failed" || v.Status == "cancelled") {
+			return nil, errCrowded
+		}
+	}
+	return out, err
 }
 
 // change moves a run into another state; unfit says that it is in one that does not allow it.

@@ -204,12 +204,14 @@ func (s *Service) handleRunSchedule(ctx context.Context, in *servicePath) (*data
 	if err != nil {
 		return nil, err
 	}
-	row, err := s.q.CreateRun(ctx, s.db.In(db.User(user.ID)), kpidb.CreateRunParams{ID: id, Service: in.Service, Metadata: audit.Meta(ctx, nil)})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fault.New(fault.NotFound, "SERVICE_NOT_FOUND", "Service not configured")
-	}
-	if err != nil {
+	row, err := s.q.CreateRun(ctx, s.db.In(db.User(user.ID)), kpidb.CreateRunParams{ID: id, Service: in.Service, Most: mostWaiting, Metadata: audit.Meta(ctx, nil)})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, errNotEnabled
+	case err != nil:
 		return nil, err
+	case row.Crowded:
+		return nil, errCrowded
 	}
 	s.wake()
 	out := answer(enqueued{JobID: id.String(), Service: in.Service, UserID: row.UserID})

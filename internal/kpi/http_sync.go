@@ -75,6 +75,12 @@ type syncOutput struct {
 	}
 }
 
+// mostWaiting is how many runs of a source one user may have waiting: they go one after the other, and all dispatches look at them.
+const mostWaiting = 100
+
+var errCrowded = fault.New(fault.Limited, "RATE_LIMITED", fmt.Sprintf("%d runs of this service wait already: let them end, or cancel some", mostWaiting)).
+	WithRetryAfter(time.Minute)
+
 var errNotEnabled = fault.New(fault.NotFound, "SERVICE_NOT_FOUND", "Service not configured")
 
 func (s *Service) handleSync(ctx context.Context, in *syncInput) (*syncOutput, error) {
@@ -86,17 +92,32 @@ func (s *Service) handleSync(ctx context.Context, in *syncInput) (*syncOutput, e
 	if err != nil {
 		return nil, err
 	}
+	conn := s.db.In(db.User(user.ID))
+	if a.day != nil {
+		zone, err := s.q.SourceOf(ctx, conn, in.Service)
+		if err == nil {
+			_, err = s.dayNamed("targetDate", *in.Body.TargetDate, zone)
+		}
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil, errNotEnabled
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	id, err := uuid.NewRandom()
 	if err != nil {
 		return nil, err
 	}
-	row, err := s.q.CreateRun(ctx, s.db.In(db.User(user.ID)), kpidb.CreateRunParams{ID: id, Service: in.Service, TargetDay: a.day,
-		SpreadsheetID: a.spreadsheet, SheetName: a.sheetName, Metadata: audit.Meta(ctx, nil)})
-	if errors.Is(err, pgx.ErrNoRows) {
+	row, err := s.q.CreateRun(ctx, conn, kpidb.CreateRunParams{ID: id, Service: in.Service, TargetDay: a.day,
+		SpreadsheetID: a.spreadsheet, SheetName: a.sheetName, Most: mostWaiting, Metadata: audit.Meta(ctx, nil)})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
 		return nil, errNotEnabled
-	}
-	if err != nil {
+	case err != nil:
 		return nil, err
+	case row.Crowded:
+		return nil, errCrowded
 	}
 	s.wake()
 	out := &syncOutput{}
@@ -122,7 +143,7 @@ func (s *Service) handleSyncAll(ctx context.Context, in *struct{ Body *syncBody 
 		return nil, err
 	}
 	rows, err := s.q.CreateRuns(ctx, s.db.In(db.User(user.ID)), kpidb.CreateRunsParams{Services: s.connectors.Sources(), TargetDay: a.day,
-		SpreadsheetID: a.spreadsheet, SheetName: a.sheetName, Metadata: audit.Meta(ctx, nil)})
+		SpreadsheetID: a.spreadsheet, SheetName: a.sheetName, Most: mostWaiting, Metadata: audit.Meta(ctx, nil)})
 	if err != nil {
 		return nil, err
 	}

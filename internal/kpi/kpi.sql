@@ -31,17 +31,20 @@ WITH m AS (
 SELECT m.service FROM m;
 
 -- name: AcquireLeaseSystem :one
--- No row: somebody else writes to this tab right now. A run that has ended does not, whether or not it gave the lease back.
+-- No row: somebody else writes to this tab right now. A run that has ended does not, whether or not it gave the lease back; of
+-- one that was cancelled only its worker knows.
 -- sheet_name is Google's number of the tab, which a new name leaves as it is.
 INSERT INTO sheet_leases AS l (spreadsheet_id, sheet_name, holder, lease_until)
 VALUES (sqlc.arg(spreadsheet_id), sqlc.arg(sheet_name), sqlc.arg(holder), now() + sqlc.arg(ttl)::interval)
 ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
     WHERE l.lease_until < now() OR l.holder = excluded.holder
-        OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed', 'cancelled'))
+        OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed'))
 RETURNING l.holder;
 
 -- name: ReleaseLeaseSystem :exec
-DELETE FROM sheet_leases WHERE spreadsheet_id = sqlc.arg(spreadsheet_id) AND sheet_name = sqlc.arg(sheet_name) AND holder = sqlc.arg(holder);
+-- A run that another process took over has the same holder under another claim: its lease stays.
+DELETE FROM sheet_leases l WHERE l.spreadsheet_id = sqlc.arg(spreadsheet_id) AND l.sheet_name = sqlc.arg(sheet_name) AND l.holder = sqlc.arg(holder)
+    AND NOT EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status = 'active' AND r.claim <> sqlc.arg(claim)::uuid);
 
 -- name: PurgeLeasesSystem :execrows
 DELETE FROM sheet_leases WHERE (spreadsheet_id, sheet_name) IN (

@@ -89,10 +89,11 @@ func (a *attempt) load(ctx context.Context, t *target, p piece) (err error) {
 		return err
 	}
 	if !a.run.DryRun {
-		release, taken := a.lease(ctx, a.id, t.spreadsheet, tab.ID)
+		release, taken := a.lease(ctx, a.id, a.run.Claim, t.spreadsheet, tab.ID)
 		if taken != nil {
 			return taken
 		}
+		a.release = release
 		defer func() {
 			if p.further || err != nil { // else it ends with the run
 				release()
@@ -115,14 +116,15 @@ func (a *attempt) load(ctx context.Context, t *target, p piece) (err error) {
 	if m, foreign := errors.AsType[*mismatch](err); foreign {
 		return &failure{reason: "schema_mismatch", message: m.Error()}
 	}
-	a.count(l)
 	if a.run.DryRun {
+		a.count(l)
 		a.differ(l)
 		return nil
 	}
 	if err := a.write(ctx, secret, t, tabs, tab, l); err != nil {
 		return err
 	}
+	a.count(l)
 	return a.note(ctx, t, tab, key, p)
 }
 
@@ -155,8 +157,8 @@ func find(tabs []connector.Tab, t *target) (connector.Tab, error) {
 	return connector.Tab{}, &failure{reason: "sheet_not_found", message: fmt.Sprintf("Sheet not found: %q in spreadsheet %s", t.tab, t.spreadsheet)}
 }
 
-// lease makes the holder the tab's only writer, over all users and replicas, until it is released.
-func (s *Service) lease(ctx context.Context, holder uuid.UUID, spreadsheet string, sheet int64) (release func(), err error) {
+// lease makes the holder the tab's only writer, over all users and replicas, until it is released. claim is that of a run.
+func (s *Service) lease(ctx context.Context, holder, claim uuid.UUID, spreadsheet string, sheet int64) (release func(), err error) {
 	system, name := s.db.In(db.System()), strconv.FormatInt(sheet, 10)
 	_, err = s.q.AcquireLeaseSystem(ctx, system, kpidb.AcquireLeaseSystemParams{SpreadsheetID: spreadsheet, SheetName: name, Holder: holder, Ttl: leaseTTL})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -168,7 +170,7 @@ func (s *Service) lease(ctx context.Context, holder uuid.UUID, spreadsheet strin
 	return func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordDeadline)
 		defer cancel()
-		if err := s.q.ReleaseLeaseSystem(release, system, kpidb.ReleaseLeaseSystemParams{SpreadsheetID: spreadsheet, SheetName: name, Holder: holder}); err != nil {
+		if err := s.q.ReleaseLeaseSystem(release, system, kpidb.ReleaseLeaseSystemParams{SpreadsheetID: spreadsheet, SheetName: name, Holder: holder, Claim: claim}); err != nil {
 			s.log.WarnContext(ctx, "lease on a tab not released; it ends by itself", "error", err)
 		}
 	}, nil

@@ -250,6 +250,44 @@ func TestWhatIsStoredOfADay(t *testing.T) {
 	}
 }
 
+// A run is the last to collect a day when that day is the first of its window: what it stores then is final.
+func TestTheLastRunThatCollectsADaySettlesIt(t *testing.T) {
+	t.Parallel()
+	l := running(t)
+	l.system(`UPDATE credentials SET source_timezone = 'UTC'`)
+	for _, name := range connector.SourceNames() {
+		o, _ := connector.OutlineOf(name)
+		if o.Settling() >= o.Window() || o.Settling() < 1 {
+			t.Errorf("%s: a day is provisional for %d days and collected for %d", name, o.Settling(), o.Window())
+		}
+	}
+}
+
+// What an interrupted attempt counted is not counted again by the one that goes on.
+func TestAPieceThatIsLoadedAgainIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	for name, after := range map[string]bool{"not written": false, "written, the answer lost": true} {
+		l := running(t)
+		n := 0
+		l.calls.reset(func(_ int, call string) (func(), func()) {
+			if !strings.HasSuffix(call, "values:batchUpdate") {
+				return nil, nil
+			}
+			if n++; n != 2 { // the second piece's
+				return nil, nil
+			}
+			if after {
+				return nil, cut
+			}
+			return cut, nil
+		})
+		if r := l.completes(l.ago(100), l.ago(1)); r.Appended+r.Updated+r.Skipped != 100 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		l.agrees("Google", 100)
+	}
+}
+
 func TestTheWindowIsAsConfigured(t *testing.T) {
 	t.Parallel()
 	l := running(t)

@@ -66,7 +66,7 @@ func (m *mismatch) Error() string {
 // name, wherever their owner moved them, rows by their day, and by their id where somebody changed the day.
 func plan(service string, columns []string, tab grid, rows []dayRow) (load, error) {
 	var l load
-	at, headerWrite, err := header(service, columns, tab.shown)
+	at, headerWrite, err := header(service, columns, tab)
 	if err != nil {
 		return l, err
 	}
@@ -78,7 +78,7 @@ func plan(service string, columns []string, tab grid, rows []dayRow) (load, erro
 	for _, r := range rows {
 		taken[byDay[r.day]] = true
 	}
-	next := max(len(tab.shown), 1) + 1
+	next := max(tab.height(), 1) + 1
 	for _, r := range rows {
 		id := fmt.Sprint(r.values["id"])
 		n, known := byDay[r.day]
@@ -95,7 +95,7 @@ func plan(service string, columns []string, tab grid, rows []dayRow) (load, erro
 		}
 		l.update(tab, n, at, r)
 	}
-	l.height = max(next-1, len(tab.shown))
+	l.height = max(next-1, tab.height())
 	for _, c := range at {
 		l.width = max(l.width, c+1)
 	}
@@ -157,8 +157,8 @@ func (l *load) update(tab grid, n int, at map[string]int, r dayRow) {
 
 // header finds our columns (0-based) in row 1. An empty tab gets our header; one of an older generation is extended to
 // the right of everything in the tab, notes without a header included; anything else is refused.
-func header(service string, columns []string, tab [][]any) (map[string]int, *connector.Range, error) {
-	if len(tab) == 0 {
+func header(service string, columns []string, tab grid) (map[string]int, *connector.Range, error) {
+	if tab.height() == 0 {
 		at := map[string]int{}
 		cells := make([]any, len(columns))
 		for i, c := range columns {
@@ -166,7 +166,7 @@ func header(service string, columns []string, tab [][]any) (map[string]int, *con
 		}
 		return at, &connector.Range{A1: span(1, 0, len(columns)-1), Values: [][]any{cells}}, nil
 	}
-	at := ours(columns, tab[0])
+	at := ours(columns, tab.row(0))
 	var missing []string
 	for _, c := range columns {
 		if _, ok := at[c]; !ok {
@@ -177,17 +177,14 @@ func header(service string, columns []string, tab [][]any) (map[string]int, *con
 		return at, nil, nil
 	}
 	if later := laterColumns(service); later > 0 && slices.Equal(missing, columns[len(columns)-later:]) {
-		end := 0
-		for _, row := range tab {
-			end = max(end, len(row))
-		}
+		end := tab.width()
 		cells := make([]any, len(missing))
 		for i, c := range missing {
 			at[c], cells[i] = end+i, c
 		}
 		return at, &connector.Range{A1: span(1, end, end+len(missing)-1), Values: [][]any{cells}}, nil
 	}
-	return nil, nil, &mismatch{missing: missing, owner: owner(tab[0])}
+	return nil, nil, &mismatch{missing: missing, owner: owner(tab.row(0))}
 }
 
 // laterColumns counts the columns at the end of a source's header that its first generation did not have.
@@ -210,7 +207,7 @@ func ours(columns []string, row []any) map[string]int {
 	return at
 }
 
-func headed(cell any) string { return strings.ToLower(strings.TrimSpace(textOf(cell))) }
+func headed(cell any) string { return strings.ToLower(strings.Join(strings.Fields(textOf(cell)), "")) }
 
 // owner tells a tab's source by columns that mark it; two of them decide (contract §7.4).
 func owner(row []any) string {

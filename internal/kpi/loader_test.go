@@ -135,6 +135,8 @@ func TestPlan(t *testing.T) {
 			map[string]string{"C2:E2": `[[10,null,11]]`}, []placed{{"2026-03-01", "update", 2, id1}}, 2},
 		{"a column that comes twice: the first is ours", [][]any{append(slices.Clone(ourHeader), "sessions"), append(cells(id1, "2026-03-01", 10), 99.0)}, []dayRow{first},
 			map[string]string{}, []placed{{"2026-03-01", "skip", 2, id1}}, 2},
+		{"spaces within the header", [][]any{headerRow("i d", "date", "sessions", " users\u00a0", "add_to _cart", "purchases", "reve\nnue", "bounce_rate", "AD_ SPEND"), cells(id1, "2026-03-01", 10)}, []dayRow{first},
+			map[string]string{}, []placed{{"2026-03-01", "skip", 2, id1}}, 2},
 		{"columns beyond Z", [][]any{append(headerRow(strings.Split(strings.Repeat("x", 25), "")...), ourHeader...)}, []dayRow{first},
 			map[string]string{"Z2:AH2": row1}, []placed{{"2026-03-01", "append", 2, id1}}, 2},
 		{"numbers in the date column that are no dates", [][]any{ourHeader, cells(id2, -1.0, 10), cells(id2, 1e9, 10), cells(id3, true, 10), cells(id3, "2026-3-1", 10), cells(id3, nil, 10)}, []dayRow{first},
@@ -172,6 +174,25 @@ func explicit(t interface {
 		if row < 1 || row > l.height || len(r.Values) != 1 || len(r.Values[0]) != last-first+1 || r.Values[0][0] == nil || r.Values[0][last-first] == nil {
 			t.Errorf("range %s of %v in a tab of %d rows", r.A1, r.Values, l.height)
 		}
+	}
+}
+
+// A formula that shows nothing is somebody's all the same: Google leaves empty ends out of what cells show.
+func TestPlanPassesOverFormulasThatShowNothing(t *testing.T) {
+	t.Parallel()
+	shown := [][]any{ourHeader, cells(id1, "2026-03-01", 10)}
+	l, err := plan(connector.GA4, ga4Columns, grid{shown: shown, typed: append(slices.Clone(shown), nil, []any{"=IF(1;\"\")"})}, []dayRow{want("2026-03-02", id2, 20)})
+	if err != nil || len(l.rows) != 1 || l.rows[0].row != 5 || l.height != 5 {
+		t.Errorf("%+v, %v", l, err)
+	}
+	l, err = plan(connector.GA4, ga4Columns, grid{typed: [][]any{{"=IF(1;\"\")"}}}, []dayRow{want("2026-03-02", id2, 20)})
+	if _, refused := errors.AsType[*mismatch](err); !refused {
+		t.Errorf("a header over a formula: %+v, %v", l, err)
+	}
+	older := [][]any{ourHeader[:8]}
+	l, err = plan(connector.GA4, ga4Columns, grid{shown: older, typed: [][]any{append(slices.Clone(ourHeader[:8]), "=IF(1;\"\")")}}, nil)
+	if got := written(l); err != nil || got["J1:J1"] == "" {
+		t.Errorf("a later column over a formula: %v, %v", got, err)
 	}
 }
 
@@ -419,7 +440,7 @@ func TestALoadBringsEveryWantedDayAndNothingElse(t *testing.T) {
 		l := mustPlan(t, before, rows)
 		after := apply(before, l.ranges)
 
-		at, _, err := header(connector.GA4, ga4Columns, after)
+		at, _, err := header(connector.GA4, ga4Columns, grid{shown: after})
 		if err != nil {
 			t.Fatalf("the header after the load: %v", err)
 		}

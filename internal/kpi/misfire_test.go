@@ -61,6 +61,31 @@ func TestMissedDaysAreThoseOfTheSource(t *testing.T) {
 	a.want("days", a.one(`SELECT string_agg(coalesce(target_day::text, '-'), ' ' ORDER BY run_at) FROM kpi_runs`), "2026-06-29 2026-06-30 2026-07-01 -")
 }
 
+// Where clocks go forward at midnight, a day of the source has no first hour.
+func TestMissedDaysWhereMidnightIsSkipped(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ zone, due, now, want string }{
+		{"America/Santiago", "2026-09-05T23:30:00-04:00", "2026-09-05T23:30:05-04:00", "[]"},
+		{"America/Santiago", "2026-09-05T23:30:00-04:00", "2026-09-07T10:00:00-03:00", "[2026-09-04 2026-09-05]"},
+		{"Atlantic/Azores", "2026-03-28T23:30:00-01:00", "2026-03-30T10:00:00Z", "[2026-03-27 2026-03-28]"},
+		{"America/St_Johns", "2010-11-06T23:30:00-02:30", "2010-11-08T10:00:00-03:30", "[2010-11-05 2010-11-06]"}, // a minute after midnight back to 23:01
+	} {
+		due, err := time.Parse(time.RFC3339, c.due)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, err := time.Parse(time.RFC3339, c.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, text := range []string{"30 23 * * *", "*/10 * * * *"} {
+			if got := fmt.Sprint(missed(cron(t, text), zone(t, c.zone), zone(t, c.zone), due, now)); got != c.want {
+				t.Errorf("%s in %s, due %s, at %s: %s, want %s", text, c.zone, c.due, c.now, got, c.want)
+			}
+		}
+	}
+}
+
 func TestMissedDaysAreBounded(t *testing.T) {
 	t.Parallel()
 	a := newAgenda(t)

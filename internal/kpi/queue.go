@@ -65,6 +65,7 @@ type Service struct {
 	notifier    Notifier
 	silence     time.Duration
 	watches     []Watch
+	watchers    watchers
 	kick        chan struct{} // a run was created in this process
 	stopped     sync.WaitGroup
 	stop        context.CancelFunc

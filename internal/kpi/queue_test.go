@@ -2,6 +2,7 @@ package kpi
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,7 +60,8 @@ func TestTheEndOfARunWakesWhoWaitsForIt(t *testing.T) {
 	}
 }
 
-// The lease of a run ends with it, without a statement of its own; that of a run that is worked on does not.
+// The lease of a run ends with it, without a statement of its own; that of a run that is worked on does not, nor that of one
+// which was cancelled: its worker may be in the middle of a write.
 func TestALeaseEndsWithItsRun(t *testing.T) {
 	t.Parallel()
 	l := running(t)
@@ -71,15 +73,18 @@ func TestALeaseEndsWithItsRun(t *testing.T) {
 		t.Fatalf("%d leases", n)
 	}
 	take := func() error {
-		release, err := l.lease(t.Context(), uuid.New(), l.spreadsheet, 0)
+		release, err := l.lease(t.Context(), uuid.New(), uuid.Nil, l.spreadsheet, 0)
 		if err == nil {
 			release()
 		}
 		return err
 	}
-	for status, free := range map[string]bool{"active": false, "delayed": false, "waiting": false, "completed": true, "failed": true, "cancelled": true} {
+	held := func(by uuid.UUID) {
 		l.system(`INSERT INTO sheet_leases VALUES ($1, '0', $2, now() + interval '1 minute')
-			ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until`, l.spreadsheet, id)
+			ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until`, l.spreadsheet, by)
+	}
+	for status, free := range map[string]bool{"active": false, "delayed": false, "waiting": false, "completed": true, "failed": true, "cancelled": false} {
+		held(id)
 		l.system(`UPDATE kpi_runs SET status = $2 WHERE id = $1`, id, status)
 		err := take()
 		f, busy := errors.AsType[*failure](err)
@@ -87,7 +92,7 @@ func TestALeaseEndsWithItsRun(t *testing.T) {
 			t.Errorf("the lease of a run that is %s: %v", status, err)
 		}
 	}
-	l.system(`UPDATE sheet_leases SET holder = gen_random_uuid(), lease_until = now() + interval '1 minute'`) // an undo's
+	held(uuid.New()) // an undo's
 	if take() == nil {
 		t.Error("the lease of an undo was taken")
 	}
@@ -95,5 +100,63 @@ func TestALeaseEndsWithItsRun(t *testing.T) {
 	purge := Purgers(l.db)["sheet_leases"]
 	if n, err := purge(db.Background(t.Context()), 10); err != nil || n != 1 {
 		t.Errorf("%d leases are purged, %v", n, err)
+	}
+}
+
+// A run that is cancelled in the middle of its write keeps the tab until the write has ended, and gives it back then.
+func TestTheLeaseOfACancelledRunEndsWithItsWrite(t *testing.T) {
+	t.Parallel()
+	l := running(t)
+	next := l.make(l.ago(2), l.ago(1), false)
+	var meanwhile error
+	n := 0
+	l.calls.reset(func(_ int, call string) (func(), func()) {
+		if !strings.HasSuffix(call, "values:batchUpdate") {
+			return nil, nil
+		}
+		if n++; n > 1 {
+			return nil, nil
+		}
+		return func() {
+			if _, err := l.q.CancelRun(t.Context(), l.db.In(db.User(l.user)), scan[uuid.UUID](l, `SELECT id FROM kpi_runs WHERE status = 'active'`), []byte(`{}`)); err != nil {
+				t.Error(err)
+			}
+			meanwhile = l.execute(t.Context(), l.user, next)
+		}, nil
+	})
+	id := l.make(l.ago(4), l.ago(3), false)
+	if err := l.execute(t.Context(), l.user, id); err != nil {
+		t.Error(err)
+	}
+	if r := l.look(id); r.Status != "cancelled" {
+		t.Errorf("%+v", r)
+	}
+	if f, ok := errors.AsType[*failure](meanwhile); !ok || !f.busy {
+		t.Errorf("a second writer: %v", meanwhile)
+	}
+	if status, r := l.ends(next); status != "completed" || l.look(next).Attempt != 1 {
+		t.Errorf("%s %+v", status, r)
+	}
+	l.agrees("Google", 4)
+}
+
+// An attempt that was given up, because its process was silent, does not give back what the next one holds.
+func TestALateAttemptLeavesTheLeaseOfTheNext(t *testing.T) {
+	t.Parallel()
+	l := running(t)
+	id, late, present := l.make("", "", false), uuid.New(), uuid.New()
+	l.system(`UPDATE kpi_runs SET status = 'active', claim = $2 WHERE id = $1`, id, present)
+	for _, c := range []struct {
+		claim uuid.UUID
+		left  int
+	}{{late, 1}, {present, 0}} {
+		release, err := l.lease(t.Context(), id, c.claim, l.spreadsheet, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		release()
+		if n := scan[int](l, `SELECT count(*) FROM sheet_leases`); n != c.left {
+			t.Errorf("%d leases, want %d", n, c.left)
+		}
 	}
 }

@@ -3,10 +3,12 @@ package kpi
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
 	"turkey/internal/caller"
+	"turkey/internal/db"
 	"turkey/internal/fault"
 )
 
@@ -79,6 +81,119 @@ func TestDaysThatCannotBeAskedForAreRefused(t *testing.T) {
 	}
 	if n := scan[int](l, `SELECT count(*) FROM kpi_runs`); n != 0 {
 		t.Errorf("%d runs", n)
+	}
+}
+
+// While it is tomorrow somewhere on earth, it may still be today at the source.
+func TestADayThatTheSourceHasNotComeToIsRefused(t *testing.T) {
+	t.Parallel()
+	l := running(t)
+	l.system(`UPDATE credentials SET source_timezone = 'Etc/GMT+12' WHERE id = 2`) // 12 hours behind UTC
+	ctx := caller.WithUser(t.Context(), caller.User{ID: l.user})
+	ahead := yesterday(time.Now(), "Etc/GMT+12").AddDate(0, 0, 2).Format(time.DateOnly)
+	if _, err := l.handleSync(ctx, &syncInput{Service: "ga4", Body: &syncBody{TargetDate: &ahead}}); !refusedWith(err, "VALIDATION_ERROR") {
+		t.Errorf("%v", err)
+	}
+	if n := scan[int](l, `SELECT count(*) FROM kpi_runs`); n != 0 {
+		t.Errorf("%d runs", n)
+	}
+	for _, known := range []bool{true, false} { // the property's zone is Europe/Berlin: what is ahead there is ahead by a day more
+		ahead := l.ago(-1)
+		if !known {
+			l.system(`UPDATE credentials SET source_timezone = NULL WHERE id = 2`)
+		} else {
+			l.system(`UPDATE credentials SET source_timezone = 'Europe/Berlin' WHERE id = 2`)
+		}
+		l.calls.reset(nil)
+		id := l.make("", "", false)
+		l.system(`UPDATE kpi_runs SET target_day = $2 WHERE id = $1`, id, ahead)
+		status, r := l.ends(id)
+		if status != "failed" || l.look(id).Reason != "future" || !strings.Contains(r.Error, ahead) || known != (len(l.calls.log) == 0) {
+			t.Errorf("known %t: %s %+v, calls %v", known, status, r, l.calls.log)
+		}
+		run, err := l.q.GetRun(t.Context(), l.db.In(db.User(l.user)), id)
+		if err != nil || !refusedWith(runFault(run), "VALIDATION_ERROR") {
+			t.Errorf("to who waits: %v, %v", runFault(run), err)
+		}
+	}
+	if len(l.tab("Google")) != 0 || scan[int](l, `SELECT count(*) FROM kpi_rows`) != 0 {
+		t.Error("a day without figures was written")
+	}
+	today := l.ago(0)
+	id := l.make(today, today, false)
+	if status, r := l.ends(id); status != "completed" {
+		t.Errorf("today: %s %+v", status, r)
+	}
+}
+
+// Nobody's runs pile up: every dispatch looks at what waits, for all users.
+func TestOnlySoManyRunsOfASourceWait(t *testing.T) {
+	t.Parallel()
+	l := running(t)
+	ctx := caller.WithUser(t.Context(), caller.User{ID: l.user})
+	dead := l.make("", "", false)
+	l.system(`UPDATE kpi_runs SET status = 'failed' WHERE id = $1`, dead)
+	add := func(n int) {
+		l.system(`INSERT INTO kpi_runs (id, user_id, service) SELECT gen_random_uuid(), user_no, 'ga4' FROM users, generate_series(1, $2) WHERE id = $1`, l.user, n)
+	}
+	add(mostWaiting - 1)
+	if _, err := l.handleSync(ctx, &syncInput{Service: "ga4"}); err != nil {
+		t.Errorf("the last that may: %v", err)
+	}
+	for name, ask := range map[string]func() error{
+		"sync": func() error { _, err := l.handleSync(ctx, &syncInput{Service: "ga4"}); return err },
+		"range": func() error {
+			_, err := l.handleCreateRun(ctx, &struct{ Body runBody }{runBody{Service: "ga4"}})
+			return err
+		},
+		"schedule": func() error { _, err := l.handleRunSchedule(ctx, &servicePath{Service: "ga4"}); return err },
+		"retry":    func() error { _, err := l.handleRetryRun(ctx, &runPath{ID: dead.String()}); return err },
+		"awaited": func() error {
+			_, err := l.handleAwaited(ctx, "ga4", awaitedBody{CredentialID: numberText{"2"}}, false)
+			return err
+		},
+	} {
+		if err := ask(); !refusedWith(err, "RATE_LIMITED") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if out, err := l.handleSyncAll(ctx, &struct{ Body *syncBody }{}); err != nil || len(out.Body.Data.Jobs) != 0 {
+		t.Errorf("all: %+v, %v", out, err)
+	}
+	if n := scan[int](l, `SELECT count(*) FROM kpi_runs`); n != mostWaiting+1 {
+		t.Errorf("%d runs", n)
+	}
+	if n := scan[int](l, `SELECT count(*) FROM audit_logs`); n != 1 {
+		t.Errorf("%d are audited", n)
+	}
+	l.system(`UPDATE kpi_runs SET status = 'completed' WHERE id = (SELECT id FROM kpi_runs WHERE status = 'waiting' LIMIT 1)`)
+	if _, err := l.handleRetryRun(ctx, &runPath{ID: dead.String()}); err != nil {
+		t.Errorf("once one has ended: %v", err)
+	}
+	if _, err := l.handleRetryRun(ctx, &runPath{ID: dead.String()}); !refusedWith(err, "RUN_NOT_FAILED") {
+		t.Errorf("one that waits: %v", err)
+	}
+}
+
+func TestOnlySoManyStreamsOfAUserAreOpen(t *testing.T) {
+	t.Parallel()
+	l := running(t)
+	ctx := caller.WithUser(t.Context(), caller.User{ID: l.user})
+	in := &runPath{ID: l.make("", "", false).String()}
+	for range mostWatches {
+		if _, err := l.handleEvents(ctx, in); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := l.handleEvents(ctx, in); !refusedWith(err, "RATE_LIMITED") {
+		t.Errorf("one more: %v", err)
+	}
+	if !l.watchers.enter(uuid.New()) {
+		t.Error("somebody else's are refused")
+	}
+	l.watchers.leave(l.user)
+	if _, err := l.handleEvents(ctx, in); err != nil {
+		t.Errorf("after one was closed: %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"turkey/internal/audit"
 	"turkey/internal/connector"
 	"turkey/internal/db"
+	"turkey/internal/kpi/kpidb"
 )
 
 func TestBackoffGrowsAndIsNeverTheSame(t *testing.T) {
@@ -117,6 +118,26 @@ func TestAnAwaitedRunIsTriedOnceAndToldToWhoWaits(t *testing.T) {
 	}
 }
 
+// Nor does one that ends well end an incident: with its credential of its own it says nothing about the nightly runs.
+func TestAnAwaitedRunEndsNoIncident(t *testing.T) {
+	t.Parallel()
+	l := running(t)
+	l.console("POST", "/faults", map[string]any{"path": "/analyticsdata", "status": 403}, nil)
+	l.ends(l.make("", "", false))
+	id := l.make("", "", false)
+	l.system(`UPDATE kpi_runs SET awaited = true, credential_id = 2 WHERE id = $1`, id)
+	if status, r := l.ends(id); status != "completed" {
+		t.Fatalf("%s %+v", status, r)
+	}
+	if !slices.Equal(l.told.events, []string{"run.failed ga4 forbidden"}) {
+		t.Errorf("heard %q", l.told.events)
+	}
+	l.completes("", "")
+	if len(l.told.events) != 2 {
+		t.Errorf("heard %q", l.told.events)
+	}
+}
+
 func TestARunOfADeadProcessIsRevivedAndOneOfALivingIsNot(t *testing.T) {
 	t.Parallel()
 	l := running(t)
@@ -174,7 +195,7 @@ func TestARunThatIsCancelledOnItsWayWritesNothing(t *testing.T) {
 		t.Errorf("%+v, %v", r, l.tab("Google"))
 	}
 	l.credentials = hold.keys
-	if _, err := l.q.RetryRun(t.Context(), conn, id, []byte(`{}`)); err != nil {
+	if _, err := l.q.RetryRun(t.Context(), conn, kpidb.RetryRunParams{ID: id, Most: mostWaiting, Metadata: []byte(`{}`)}); err != nil {
 		t.Fatal(err)
 	}
 	if status, r := l.ends(id); status != "completed" || r.Appended != 3 {
@@ -199,7 +220,7 @@ func TestARetryGoesOnAfterTheLastDayThatIsLoaded(t *testing.T) {
 		t.Errorf("%d%%", r.Progress)
 	}
 	l.calls.reset(nil)
-	if _, err := l.q.RetryRun(t.Context(), l.db.In(db.User(l.user)), id, []byte(`{}`)); err != nil {
+	if _, err := l.q.RetryRun(t.Context(), l.db.In(db.User(l.user)), kpidb.RetryRunParams{ID: id, Most: mostWaiting, Metadata: []byte(`{}`)}); err != nil {
 		t.Fatal(err)
 	}
 	if status, r := l.ends(id); status != "completed" || r.Appended != 200 || r.From != l.ago(200) || r.To != l.ago(1) || l.calls.count("runReport") != 2 {

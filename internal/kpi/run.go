@@ -100,6 +100,7 @@ type attempt struct {
 	result   Result
 	replaced []change // by this run so far
 	noted    bool     // replaced holds what earlier attempts noted
+	release  func()   // gives back the lease on the tab, which ends with the run; nil: none was taken
 }
 
 // execute plays one attempt of a run. A nil error means that there is nothing to do for the queue any more; a *failure with
@@ -271,6 +272,9 @@ func (a *attempt) complete(ctx context.Context) error {
 	if done.Next {
 		a.wake()
 	}
+	if err != nil && a.release != nil { // cancelled after its last write, or its user deleted
+		a.release()
+	}
 	return unlessLost(err)
 }
 
@@ -285,7 +289,7 @@ func unlessLost(err error) error {
 // fail records a failed attempt: final, or to be repeated.
 func (a *attempt) fail(ctx context.Context, f *failure) error {
 	n, most := int(a.run.Attempt), a.maxAttempts
-	free := f.busy && (f.paused || a.now().Sub(a.run.CreatedAt) < busyPatience)
+	free := f.busy && (f.paused || a.now().Sub(a.run.StartedAt) < busyPatience)
 	if a.run.Awaited {
 		most, free = 1, free && !f.paused
 	}

@@ -14,7 +14,7 @@ WITH r AS (
         error_reason = CASE WHEN NOT sqlc.arg(completed)::boolean THEN x.error_reason END,
         claim = CASE WHEN NOT sqlc.arg(completed)::boolean THEN x.claim END
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id)::uuid AND x.status = 'active' AND x.claim = sqlc.arg(claim)::uuid
-    RETURNING x.id, x.user_id, x.service, x.dry_run
+    RETURNING x.id, x.user_id, x.service, x.dry_run, x.awaited
 ), w AS (
     UPDATE kpi_rows k SET written = n.written, written_to = sqlc.arg(written_to)::text
     FROM r, jsonb_to_recordset(sqlc.arg(rows)::jsonb) AS n (day date, written jsonb)
@@ -30,7 +30,8 @@ WITH r AS (
         AND x.sheet_name = sqlc.arg(mapped_tab)::text AND (x.sheet_id IS DISTINCT FROM sqlc.arg(sheet_id)::bigint OR x.sheet_name <> sqlc.arg(tab)::text)
 ), f AS (
     UPDATE service_configs s SET failing_since = NULL FROM r
-    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run AND sqlc.arg(completed)::boolean
+    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run AND NOT r.awaited
+        AND sqlc.arg(completed)::boolean
     RETURNING s.service
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
@@ -64,44 +65,50 @@ WHERE id = sqlc.arg(id) AND status IN ('waiting', 'delayed', 'active');
 
 -- name: CreateAwaitedRun :one
 -- A run that a request waits for, on one given credential, whether or not the service is enabled. No row: no such credential;
--- another service than asked for: nothing was written.
+-- another service than asked for, or as many runs of it as may wait already (crowded): nothing was written.
 WITH c AS (
-    SELECT x.user_id, x.id, x.service FROM credentials x
+    SELECT x.user_id, x.id, x.service, (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service
+        AND o.status IN ('waiting', 'delayed', 'active')) >= sqlc.arg(most)::int AS crowded
+    FROM credentials x
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(credential_id)::bigint AND x.deleted_at IS NULL
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name, credential_id, awaited)
     SELECT sqlc.arg(id)::uuid, c.user_id, c.service, sqlc.narg(target_day)::date, sqlc.narg(spreadsheet_id)::text, sqlc.narg(sheet_name)::text, c.id, true
-    FROM c WHERE c.service = sqlc.arg(service)::text
+    FROM c WHERE c.service = sqlc.arg(service)::text AND NOT c.crowded
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
     SELECT c.user_id, 'workflow_run', c.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', sqlc.arg(id)::uuid)
-    FROM c WHERE c.service = sqlc.arg(service)::text
+    FROM c WHERE c.service = sqlc.arg(service)::text AND NOT c.crowded
 )
-SELECT c.service FROM c;
+SELECT c.service, c.crowded::boolean AS crowded FROM c;
 
 -- name: CreateRun :one
--- No row: the service is not enabled.
+-- No row: the service is not enabled. crowded: as many of its runs as may wait do already, and none was made.
 WITH s AS (
-    SELECT x.user_id, x.service, c.source_timezone FROM service_configs x
+    SELECT x.user_id, x.service, c.source_timezone, (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service
+        AND o.status IN ('waiting', 'delayed', 'active')) >= sqlc.arg(most)::int AS crowded
+    FROM service_configs x
     JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
     WHERE x.user_id = current_user_no() AND x.service = sqlc.arg(service)::text AND x.enabled
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, from_day, to_day, dry_run, spreadsheet_id, sheet_name)
     SELECT sqlc.arg(id)::uuid, s.user_id, s.service, sqlc.narg(target_day)::date, sqlc.narg(from_day)::date, sqlc.narg(to_day)::date,
         sqlc.arg(dry_run)::boolean, sqlc.narg(spreadsheet_id)::text, sqlc.narg(sheet_name)::text
-    FROM s
+    FROM s WHERE NOT s.crowded
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
     SELECT s.user_id, 'workflow_run', s.service, 'success', sqlc.arg(metadata)::jsonb || jsonb_build_object('jobId', sqlc.arg(id)::uuid) FROM s
+    WHERE NOT s.crowded
 )
-SELECT s.user_id, coalesce(s.source_timezone, '')::text AS source_timezone FROM s;
+SELECT s.user_id, coalesce(s.source_timezone, '')::text AS source_timezone, s.crowded::boolean AS crowded FROM s;
 
 -- name: CreateRuns :many
--- One run for each enabled service, half a minute apart.
+-- One run for each enabled service of which not too many wait already, half a minute apart.
 WITH s AS (
     SELECT x.user_id, x.service, c.source_timezone, gen_random_uuid() AS id, row_number() OVER (ORDER BY x.service) - 1 AS place
     FROM service_configs x JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
     WHERE x.user_id = current_user_no() AND x.enabled AND x.service = ANY (sqlc.arg(services)::text[])
+        AND (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service AND o.status IN ('waiting', 'delayed', 'active')) < sqlc.arg(most)::int
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name, run_at)
     SELECT s.id, s.user_id, s.service, sqlc.narg(target_day)::date, sqlc.narg(spreadsheet_id)::text, sqlc.narg(sheet_name)::text,
@@ -216,15 +223,18 @@ DELETE FROM kpi_runs WHERE id IN (
     LIMIT sqlc.arg(batch)::int);
 
 -- name: RetryRun :one
--- A run that failed or was cancelled begins again where it was; after an undo from its first day.
+-- A run that failed or was cancelled begins again where it was; after an undo from its first day. No row: it is none of these,
+-- or as many runs of the service as may wait do already.
 WITH u AS (
     DELETE FROM kpi_undo d WHERE d.user_id = current_user_no() AND d.run_id = sqlc.arg(id)::uuid AND d.undone_at IS NOT NULL
-        AND EXISTS (SELECT FROM kpi_runs f WHERE f.user_id = d.user_id AND f.id = d.run_id AND f.status IN ('failed', 'cancelled'))
+        AND EXISTS (SELECT FROM kpi_runs f WHERE f.user_id = d.user_id AND f.id = d.run_id AND f.status IN ('failed', 'cancelled')
+            AND (SELECT count(*) FROM kpi_runs o WHERE o.user_id = f.user_id AND o.service = f.service AND o.status IN ('waiting', 'delayed', 'active')) < sqlc.arg(most)::int)
     RETURNING d.run_id
 ), r AS (
     UPDATE kpi_runs x SET status = 'waiting', enqueued = false, attempt = 0, run_at = now(), finished_at = NULL, error = NULL, error_reason = NULL,
         claim = NULL, done_day = CASE WHEN EXISTS (SELECT FROM u) THEN NULL ELSE x.done_day END
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id)::uuid AND x.status IN ('failed', 'cancelled')
+        AND (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service AND o.status IN ('waiting', 'delayed', 'active')) < sqlc.arg(most)::int
     RETURNING x.id, x.user_id, x.service
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
@@ -280,14 +290,14 @@ ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1;
 -- name: StartRun :one
 -- Takes the claim. No row: it has ended, it is not its turn (a job that was thought lost comes late), or another worker is alive
 -- on it. With it comes what the run works with: the source's
--- credential, the Google credential, the tab, and how long a provider wants to be left alone.
+-- credential, the Google credential, the tab, how long a provider wants to be left alone, and whether it has replaced anything (noted).
 WITH r AS (
     UPDATE kpi_runs x SET status = 'active', attempt = x.attempt + 1, started_at = coalesce(x.started_at, now()), error = NULL,
         claim = gen_random_uuid(), beat_at = now()
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.enqueued
         AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < now() - sqlc.arg(silent)::interval)
     RETURNING x.user_id, x.service, x.target_day, x.from_day, x.to_day, x.done_day, x.dry_run, x.awaited, x.credential_id, x.spreadsheet_id,
-        x.sheet_name, x.attempt, x.result, x.created_at, x.claim
+        x.sheet_name, x.attempt, x.result, x.started_at, x.claim
 ), src AS (
     SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM r JOIN credentials c ON c.user_id = r.user_id
     WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce(r.credential_id,
@@ -299,12 +309,13 @@ WITH r AS (
     ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
 )
 SELECT r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.dry_run, r.awaited, r.credential_id, r.spreadsheet_id, r.sheet_name,
-    r.attempt, r.result, r.created_at, r.claim::uuid AS claim,
+    r.attempt, r.result, r.started_at::timestamptz AS started_at, r.claim::uuid AS claim,
     coalesce(src.id, 0)::bigint AS source_credential, coalesce(src.source_timezone, '')::text AS source_timezone,
     coalesce(src.source_currency, '')::text AS source_currency, coalesce(dst.id, 0)::bigint AS sheets_credential,
     coalesce(m.spreadsheet_id, '')::text AS mapped_spreadsheet, coalesce(m.sheet_name, '')::text AS mapped_tab, m.sheet_id AS mapped_sheet,
     (greatest(src.limited_until, dst.limited_until, now()) - now())::interval AS pause,
-    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = r.service AND f.failing_since IS NOT NULL) AS failing
+    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = r.service AND f.failing_since IS NOT NULL) AS failing,
+    EXISTS (SELECT FROM kpi_undo u WHERE u.user_id = current_user_no() AND u.run_id = sqlc.arg(id)) AS noted
 FROM r LEFT JOIN src ON true LEFT JOIN dst ON true
 LEFT JOIN sheet_mappings m ON m.user_id = r.user_id AND m.service = r.service;
 

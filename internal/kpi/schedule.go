@@ -162,8 +162,15 @@ func missed(expression Cron, zone, source *time.Location, due, now time.Time) (d
 	}
 	for !at.After(now) {
 		y, m, d := at.In(source).Date()
-		days = append(days, time.Date(y, m, d-1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly))
-		at = expression.Next(time.Date(y, m, d+1, 0, 0, 0, 0, source).Add(-time.Nanosecond), zone)
+		if day := time.Date(y, m, d-1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly); len(days) == 0 || days[len(days)-1] != day {
+			days = append(days, day)
+		}
+		// Midnight may be skipped at the source, or come twice: always on from at.
+		end := moment(time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC), source).Add(-time.Nanosecond)
+		if end.Before(at) {
+			end = at
+		}
+		at = expression.Next(end, zone)
 	}
 	y, m, d := now.In(source).Date()
 	today := time.Date(y, m, d-1, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)

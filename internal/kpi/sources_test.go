@@ -26,7 +26,7 @@ func TestHeadersOfTheFirstGeneration(t *testing.T) {
 		for name := range strings.FieldsSeq(first) {
 			row = append(row, name)
 		}
-		at, write, err := header(service, source.Columns(), [][]any{row})
+		at, write, err := header(service, source.Columns(), grid{shown: [][]any{row}})
 		if err != nil || write == nil || len(at) != len(source.Columns()) {
 			t.Errorf("%s: %v, %v, %v", service, at, write, err)
 			continue
@@ -35,7 +35,7 @@ func TestHeadersOfTheFirstGeneration(t *testing.T) {
 		if got := write.Values[0]; len(got) != len(added) || !slices.EqualFunc(got, added, func(a any, b string) bool { return a == b }) {
 			t.Errorf("%s: added %v, want %v", service, got, added)
 		}
-		if _, _, err := header(service, source.Columns(), [][]any{row[:len(row)-1]}); err == nil {
+		if _, _, err := header(service, source.Columns(), grid{shown: [][]any{row[:len(row)-1]}}); err == nil {
 			t.Errorf("%s: a header of no generation is extended", service)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 
 // noteReplaced keeps what a load is about to replace, besides what the run has replaced before.
 func (a *attempt) noteReplaced(ctx context.Context, spreadsheet string, sheet int64, changes []change) error {
-	if !a.noted && (a.run.Attempt > 1 || a.run.DoneDay != nil) {
+	if !a.noted && a.run.Noted {
 		before, err := a.q.UndoOf(ctx, a.conn, a.id)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return err
@@ -223,7 +223,7 @@ func (s *Service) takeBack(ctx context.Context, secret []byte, spreadsheet strin
 	if err != nil {
 		return undone{}, err
 	}
-	release, err := s.lease(ctx, holder, spreadsheet, sheet)
+	release, err := s.lease(ctx, holder, uuid.Nil, spreadsheet, sheet)
 	if f, ok := errors.AsType[*failure](err); ok && f.busy {
 		return undone{}, errTabBusy
 	}

@@ -1,11 +1,16 @@
 package kpi
 
 import (
+	"context"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/uuid"
+
+	"turkey/internal/db"
+	"turkey/internal/kpi/kpidb"
 )
 
 func TestUndoPutsBackWhatWasThere(t *testing.T) {
@@ -87,7 +92,7 @@ func TestUndoIsRefused(t *testing.T) {
 	if err := undo(uuid.New()); !errors.Is(err, errRun) {
 		t.Errorf("unknown: %v", err)
 	}
-	release, err := l.lease(t.Context(), uuid.New(), l.spreadsheet, 0)
+	release, err := l.lease(t.Context(), uuid.New(), uuid.Nil, l.spreadsheet, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,5 +135,50 @@ func TestUndoKnowsWhatACrashedAttemptReplaced(t *testing.T) {
 	}
 	if after := l.tab("Google"); !reflect.DeepEqual(after, before) {
 		t.Errorf("the tab holds %v\nwant %v", after, before)
+	}
+}
+
+// So is one whose process was told to stop, which counts as no attempt, or that was tried again by hand.
+func TestUndoKnowsWhatAnAttemptReplacedThatDoesNotCount(t *testing.T) {
+	t.Parallel()
+	for name, retried := range map[string]bool{"given back": false, "tried again": true} {
+		l := running(t)
+		l.completes(l.ago(3), l.ago(1))
+		before := l.tab("Google")
+		for i := range 3 {
+			l.correct(l.ago(1+i), float64(1000+i))
+		}
+		id := l.make(l.ago(3), l.ago(1), false)
+		ctx, cancel := context.WithCancel(t.Context())
+		l.calls.reset(func(_ int, call string) (func(), func()) {
+			if strings.HasSuffix(call, "batchUpdate") {
+				return nil, func() { cancel(); cut() }
+			}
+			return nil, nil
+		})
+		_ = l.execute(ctx, l.user, id)
+		l.calls.reset(nil)
+		if r := l.look(id); r.Status != "delayed" || r.Attempt != 0 {
+			t.Fatalf("%s: %+v", name, r)
+		}
+		if retried {
+			conn := l.db.In(db.User(l.user))
+			if _, err := l.q.CancelRun(t.Context(), conn, id, []byte(`{}`)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := l.q.RetryRun(t.Context(), conn, kpidb.RetryRunParams{ID: id, Most: mostWaiting, Metadata: []byte(`{}`)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		l.correct(l.ago(2), 7) // so that there is something to write
+		if status, r := l.ends(id); status != "completed" || r.Updated != 1 {
+			t.Fatalf("%s: %s %+v", name, status, r)
+		}
+		if u, err := l.undo(t.Context(), l.user, id); err != nil || u.Restored != 3 || u.Left != 0 {
+			t.Errorf("%s: %+v, %v", name, u, err)
+		}
+		if after := l.tab("Google"); !reflect.DeepEqual(after, before) {
+			t.Errorf("%s: the tab holds %v\nwant %v", name, after, before)
+		}
 	}
 }

@@ -115,7 +115,7 @@ func (c KPIETL) Run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	defer src.close(ctx)
-	if src.gen != kpiETL {
+	if src.gen != db.OriginKPIETL {
 		return nil, errors.New("the source is a database of the original auth server: use gravy import turkey")
 	}
 	i := &kpiImport{KPIETL: c, q: legacydb.New(), src: src, report: newReport(src, c.DryRun)}
@@ -277,7 +277,7 @@ func (i *kpiImport) user(ctx context.Context, tx pgx.Tx, t *tally, u kpiUser) (i
 	if id, err = uuid.NewV7(); err != nil {
 		return id, 0, err
 	}
-	if err := i.q.AppSystem(ctx, tx, oidc.ClerkApp); err != nil {
+	if err := i.q.AppsSystem(ctx, tx, []string{oidc.ClerkApp}); err != nil {
 		return id, 0, err
 	}
 	email, fallback := strings.ToLower(strings.TrimSpace(u.Email)), strings.ToLower(u.ClerkID)+"@clerk.internal"

@@ -1,23 +1,29 @@
 -- Statements of package legacy on the target. All run in the system scope; who a row belongs to is said in the statement.
 
--- name: AppSystem :exec
-INSERT INTO apps (id, name) VALUES (sqlc.arg(id), sqlc.arg(id)) ON CONFLICT (id) DO NOTHING;
+-- name: AppsSystem :exec
+INSERT INTO apps (id, name) SELECT DISTINCT a, a FROM unnest(sqlc.arg(ids)::text[]) a ON CONFLICT (id) DO NOTHING;
 
--- name: HasUserSystem :one
-SELECT EXISTS (SELECT FROM users u WHERE u.app_id = sqlc.arg(app_id) AND u.id = sqlc.arg(id));
+-- name: StandingSystem :many
+-- Of these users, who is here, and who was brought here by an earlier import, whichever copy of the source it came from.
+SELECT p.id::uuid AS id, (u.id IS NOT NULL)::boolean AS known, EXISTS (SELECT FROM import_map m WHERE m.kind = sqlc.arg(kind) AND m.source_id = p.id::text) AS imported
+FROM (SELECT unnest(sqlc.arg(ids)::uuid[]) AS id, unnest(sqlc.arg(apps)::text[]) AS app_id) p
+LEFT JOIN users u ON u.id = p.id AND u.app_id = p.app_id;
 
--- name: ImportUserSystem :execrows
--- Nothing: the address or the id is taken.
+-- name: ImportUsersSystem :many
+-- Those that are missing in the answer are not here: their address or id is taken.
 INSERT INTO users (id, app_id, email, password_hash, role, token_version, email_verified, created_at, updated_at)
-VALUES (sqlc.arg(id), sqlc.arg(app_id), sqlc.arg(email), sqlc.arg(password_hash), sqlc.arg(role), sqlc.arg(token_version),
-    sqlc.arg(email_verified), sqlc.arg(created_at), sqlc.arg(created_at))
-ON CONFLICT DO NOTHING;
+SELECT u.id, u.app_id, u.email, u.password_hash, u.role, u.token_version, u.email_verified, u.created_at, u.created_at
+FROM jsonb_to_recordset(sqlc.arg(users)::jsonb) AS u (id uuid, app_id text, email text, password_hash text, role text, token_version integer,
+    email_verified boolean, created_at timestamptz)
+ON CONFLICT DO NOTHING
+RETURNING id;
 
 -- name: ImportSessionsSystem :many
 -- Sessions keep their hash until their first refresh makes them ours.
 INSERT INTO refresh_tokens (id, app_id, user_id, token_hash, token_version, created_at, expires_at)
-SELECT s.id, sqlc.arg(app_id)::text, sqlc.arg(user_id)::uuid, s.token_hash, sqlc.arg(token_version)::integer, s.created_at, s.expires_at
-FROM jsonb_to_recordset(sqlc.arg(sessions)::jsonb) AS s (id uuid, token_hash text, created_at timestamptz, expires_at timestamptz)
+SELECT s.id, s.app_id, s.user_id, s.token_hash, s.token_version, s.created_at, s.expires_at
+FROM jsonb_to_recordset(sqlc.arg(sessions)::jsonb) AS s (id uuid, app_id text, user_id uuid, token_hash text, token_version integer,
+    created_at timestamptz, expires_at timestamptz)
 ON CONFLICT DO NOTHING
 RETURNING id;
 
@@ -25,8 +31,8 @@ RETURNING id;
 -- Introspection reads revoked_jti, the servers' own routes follow the events.
 WITH r AS (
     INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at, created_at)
-    SELECT j.jti, sqlc.arg(app_id)::text, sqlc.arg(user_id)::uuid, j.reason, j.expires_at, j.created_at
-    FROM jsonb_to_recordset(sqlc.arg(revoked)::jsonb) AS j (jti text, reason text, expires_at timestamptz, created_at timestamptz)
+    SELECT j.jti, j.app_id, j.user_id, j.reason, j.expires_at, j.created_at
+    FROM jsonb_to_recordset(sqlc.arg(revoked)::jsonb) AS j (jti text, app_id text, user_id uuid, reason text, expires_at timestamptz, created_at timestamptz)
     ON CONFLICT (jti) DO NOTHING
     RETURNING revoked_jti.jti, revoked_jti.app_id, revoked_jti.expires_at
 ), e AS (
@@ -81,6 +87,11 @@ SELECT coalesce(max(m.target_id::bigint), 0)::bigint FROM import_map m WHERE m.k
 -- name: WasImportedSystem :one
 -- An earlier import brought it here. Users are told by their lasting name alone, whichever copy of the source it was.
 SELECT EXISTS (SELECT FROM import_map m WHERE m.kind = sqlc.arg(kind) AND m.source_id = sqlc.arg(source_id));
+
+-- name: MapSameSystem :exec
+-- Rows that keep their id.
+INSERT INTO import_map (source, kind, source_id, target_id) SELECT sqlc.arg(source), sqlc.arg(kind), i, i FROM unnest(sqlc.arg(ids)::text[]) i
+ON CONFLICT (source, kind, source_id) DO UPDATE SET target_id = excluded.target_id, imported_at = now();
 
 -- name: MapSystem :exec
 INSERT INTO import_map (source, kind, source_id, target_id) VALUES (sqlc.arg(source), sqlc.arg(kind), sqlc.arg(source_id), sqlc.arg(target_id))

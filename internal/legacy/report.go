@@ -34,6 +34,7 @@ type SaltUse struct {
 type Report struct {
 	Source     string             `json:"source"` // which predecessor
 	SourceZone string             `json:"sourceTimezone"`
+	InPlace    bool               `json:"inPlace,omitempty"` // an upgrade, not an import
 	DryRun     bool               `json:"dryRun"`
 	Tables     map[string]*Counts `json:"tables"`
 	Rows       []Row              `json:"rows"`

@@ -6,19 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-)
 
-// Generations of source schemas (contract legacy-import.md §1): by the columns of users, whatever any version table says.
-type generation string
-
-const (
-	turkeyFirst generation = "TurKey, first generation"
-	turkeyLast  generation = "TurKey"
-	kpiETL      generation = "KPI ETL"
+	"turkey/internal/db"
 )
 
 var (
@@ -27,13 +19,14 @@ var (
 	errHidden  = errors.New("row-level security hides rows of the source from this login: connect as the owner of its tables or as a superuser")
 )
 
-// source is a predecessor's database, read in one snapshot.
+// source is a predecessor's database, read in one snapshot, or, where it is upgraded in place, its tables set aside.
 type source struct {
-	conn *pgx.Conn
-	tx   pgx.Tx
-	gen  generation
-	zone string // of the columns that were written by now()
-	name string // tells this source from others in import_map
+	conn   *pgx.Conn // nil: it is the target's own
+	tx     pgx.Tx
+	schema string // that its tables are in
+	gen    db.Origin
+	zone   string // of the columns that were written by now()
+	name   string // tells this source from others in import_map
 }
 
 // openSource connects and recognises the schema. zone "" means the source database's own TimeZone.
@@ -45,7 +38,7 @@ func openSource(ctx context.Context, url, zone string) (*source, error) {
 		}
 		return nil, fmt.Errorf("the source cannot be reached: %w", err)
 	}
-	s := &source{conn: conn, zone: zone}
+	s := &source{conn: conn, schema: "public", zone: zone}
 	if err := s.begin(ctx); err != nil {
 		s.close(ctx)
 		return nil, err
@@ -59,9 +52,20 @@ func (s *source) begin(ctx context.Context) (err error) {
 	if s.tx, err = s.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}); err != nil {
 		return err
 	}
-	if s.gen, err = s.recognise(ctx); err != nil {
+	s.gen, err = db.OriginOf(ctx, s.tx)
+	switch {
+	case err != nil:
 		return err
+	case s.gen == db.OriginOurs:
+		return errOurs
+	case s.gen == db.OriginNone || s.gen == db.OriginUnknown:
+		return errUnknown
 	}
+	return s.settle(ctx)
+}
+
+// settle finds out what else has to be known before rows are read.
+func (s *source) settle(ctx context.Context) error {
 	if s.zone == "" {
 		if err := s.tx.QueryRow(ctx, `SELECT current_setting('TimeZone')`).Scan(&s.zone); err != nil {
 			return err
@@ -77,43 +81,20 @@ func (s *source) begin(ctx context.Context) (err error) {
 	return s.identify(ctx)
 }
 
-func (s *source) recognise(ctx context.Context) (generation, error) {
-	columns, err := s.columns(ctx, "users")
-	if err != nil {
-		return "", err
-	}
-	has := func(name string) bool { return slices.Contains(columns, name) }
-	switch {
-	case has("user_no"):
-		return "", errOurs
-	case has("tenant_id"):
-		return turkeyFirst, nil
-	case has("password_hash"):
-		return turkeyLast, nil
-	case has("clerk_id"):
-		return kpiETL, nil
-	}
-	return "", errUnknown
-}
-
 // columns of a table of the source; none if there is no such table.
 func (s *source) columns(ctx context.Context, table string) ([]string, error) {
-	rows, err := s.tx.Query(ctx, `SELECT column_name::text FROM information_schema.columns WHERE table_schema = 'public' AND table_name = $1`, table)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[string])
+	return db.ColumnsOf(ctx, s.tx, s.schema, table)
 }
 
 // identify names the source by its first user, by what never changes of one: the same however the source is reached and
 // wherever it is restored.
 func (s *source) identify(ctx context.Context) error {
 	who := "u.id::text"
-	if s.gen == kpiETL {
+	if s.gen == db.OriginKPIETL {
 		who = "u.clerk_id"
 	}
 	var first string
-	err := s.tx.QueryRow(ctx, `SELECT coalesce((SELECT `+who+` FROM public.users u ORDER BY u.id LIMIT 1), '')`).Scan(&first)
+	err := s.tx.QueryRow(ctx, `SELECT coalesce((SELECT `+who+` FROM `+s.schema+`.users u ORDER BY u.id LIMIT 1), '')`).Scan(&first)
 	if err != nil {
 		return err
 	}

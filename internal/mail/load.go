@@ -42,7 +42,7 @@ func LoadTemplates(dir string) (*Templates, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Templates{apps: map[string]letters{}}
+	t := &Templates{apps: map[string]letters{}, sources: shared, appSources: map[string]files{}}
 	if dir == "" {
 		t.shared, err = compile(shared)
 		return t, err
@@ -57,8 +57,12 @@ func LoadTemplates(dir string) (*Templates, error) {
 	}
 	var problems []error
 	for _, app := range apps {
-		var problem error
-		if t.apps[app], problem = loadApp(dir, app, shared); problem != nil {
+		sources, problem := loadApp(dir, app, shared)
+		if problem == nil {
+			t.appSources[app] = sources
+			t.apps[app], problem = compile(sources)
+		}
+		if problem != nil {
 			problems = append(problems, problem)
 		}
 	}
@@ -68,7 +72,8 @@ func LoadTemplates(dir string) (*Templates, error) {
 	return t, nil
 }
 
-func loadApp(dir, app string, shared files) (letters, error) {
+// loadApp reads the sources of one app: its own, and the shared ones for the rest.
+func loadApp(dir, app string, shared files) (files, error) {
 	path := filepath.Join(dir, app)
 	if !appFolder.MatchString(app) {
 		return nil, fmt.Errorf("mail templates: %s: the name of the folder is no app id", path)
@@ -82,7 +87,7 @@ func loadApp(dir, app string, shared files) (letters, error) {
 	}
 	all := maps.Clone(shared)
 	maps.Copy(all, overrides)
-	return compile(all)
+	return all, nil
 }
 
 // readFolder reads the templates of one folder and names its folders. A template that no message would ever use is an error:
@@ -164,14 +169,17 @@ func (f files) parse(k Kind) (*letter, error) {
 	return l, errors.Join(subject, body, page)
 }
 
+// sample is what templates are tried out with.
+var sample = Data{
+	AppName: "Sample & Sons", AppURL: "https://app.example", Email: "old@example.com", NewEmail: "new@example.com",
+	Link: "https://app.example/auth/sample?token=0123456789abcdef", Code: "314159", ExpiresIn: time.Hour, IP: "192.0.2.1",
+	UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", When: "2026-01-02 03:04 UTC",
+	Service: "ga4", Name: "Sample credential", Detail: "The key was revoked: make a new one", Until: "9 January 2026, 03:04 UTC",
+}
+
 // tryOut renders samples that take the branches of a template: with everything, without a link, without a code, with nothing.
 func (l *letter) tryOut(k Kind) error {
-	full := Data{
-		AppName: "Sample & Sons", AppURL: "https://app.example", Email: "old@example.com", NewEmail: "new@example.com",
-		Link: "https://app.example/auth/sample?token=0123456789abcdef", Code: "314159", ExpiresIn: time.Hour, IP: "192.0.2.1",
-		UserAgent: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", When: "2026-01-02 03:04 UTC",
-		Service: "ga4", Name: "Sample credential", Detail: "The key was revoked: make a new one", Until: "9 January 2026, 03:04 UTC",
-	}
+	full := sample
 	noLink, noCode := full, full
 	noLink.Link, noCode.Code = "", ""
 	for _, d := range []Data{full, noLink, noCode, {AppName: full.AppName}} {

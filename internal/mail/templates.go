@@ -15,6 +15,9 @@ import (
 type Templates struct {
 	shared letters
 	apps   map[string]letters
+
+	sources    files // what they were read from: that of Source, and the layout of an Own
+	appSources map[string]files
 }
 
 // letters is one text for each kind.
@@ -37,6 +40,11 @@ func (t *Templates) Render(appID string, kind Kind, d Data) (subject, text, html
 	if l == nil {
 		return "", "", "", permanentf("mail: no message of the kind %q", kind)
 	}
+	return l.write(kind, d)
+}
+
+// write is a message to somebody.
+func (l *letter) write(kind Kind, d Data) (subject, text, html string, err error) {
 	if d, err = d.clean(kind); err != nil {
 		return "", "", "", err
 	}
@@ -85,7 +93,7 @@ func webAddress(s string) bool {
 
 // render executes the three templates on data that is clean.
 func (l *letter) render(d Data) (subject, text, html string, err error) {
-	var s, t, h strings.Builder
+	var s, t, h bounded
 	if err := errors.Join(l.subject.Execute(&s, d), l.text.Execute(&t, d), l.html.Execute(&h, d)); err != nil {
 		return "", "", "", err
 	}

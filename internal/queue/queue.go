@@ -62,6 +62,7 @@ func (q *Queue) Open() error {
 		Workers:              q.workers,
 		PeriodicJobs:         q.periodic,
 		FetchCooldown:        10 * time.Millisecond, // the default of 100 ms would cap the queue at ten jobs a second per worker
+		PollOnly:             q.db.Pooled(),         // notifications get lost in a pooler
 		JobTimeout:           JobTimeout,
 		RescueStuckJobsAfter: JobTimeout + 30*time.Second,
 		Logger:               slog.New(quiet{q.log.Handler()}),

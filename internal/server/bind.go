@@ -87,13 +87,24 @@ type binding struct {
 	tooDeep bool
 }
 
+// maxComplaints bounds what is said of one body: a list of 200,000 wrong elements would be answered with 50 times its size.
+const maxComplaints = 100
+
+func (b *binding) full() bool { return len(b.fields) >= maxComplaints }
+
 func (b *binding) add(name, message, code, received string) {
+	if b.full() {
+		return
+	}
 	b.fields = append(b.fields, fault.Field{Name: name, Message: message, Code: code, Received: received})
 }
 
 func (b *binding) validate(rules validator) {
 	broken := slices.Clone(b.fields)
 	for _, field := range rules.Validate() {
+		if b.full() {
+			return
+		}
 		if !slices.ContainsFunc(broken, func(f fault.Field) bool {
 			return f.Name == field.Name || f.Name == "" || strings.HasPrefix(field.Name, f.Name+".")
 		}) {
@@ -255,6 +266,9 @@ func (b *binding) elements(v reflect.Value, raw json.RawMessage, name string, de
 		return
 	}
 	for i, item := range items {
+		if b.full() {
+			return
+		}
 		element := strconv.Itoa(i)
 		if name != "" {
 			element = name + "." + element

@@ -46,13 +46,21 @@ func (s *Server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := newRequestID()
 		w.Header().Set("X-Request-Id", id)
+		if s.isDraining() { // whoever keeps connections open must not find this one closed by the time it sends the next request
+			w.Header().Set("Connection", "close")
+		}
+		// net/http takes a length beside chunks for no length, and does not tell of it. A proxy that goes by the length would take
+		// for a part of this request what follows it, so nothing may (RFC 9112, 6.1).
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
 		ctx := context.WithValue(r.Context(), logKey{}, s.cfg.Log)
 		ctx = caller.WithRequest(ctx, caller.Request{
 			ID:        id,
 			IP:        s.cfg.TrustProxy.clientIP(r),
 			UserAgent: cut(r.UserAgent(), maxUserAgent),
 		})
-		ctx, cancel := s.deadline(ctx, r)
+		ctx, cancel := s.deadline(ctx, w, r)
 		defer cancel()
 		next.ServeHTTP(recorded(w), r.WithContext(ctx)) // the one copy of a request
 	})
@@ -240,13 +248,14 @@ func (b *timedBody) Read(p []byte) (int, error) {
 }
 
 // deadline bounds the work for one request of the API. Streams run until the client leaves or the server drains.
-func (s *Server) deadline(ctx context.Context, r *http.Request) (context.Context, context.CancelFunc) {
+func (s *Server) deadline(ctx context.Context, w http.ResponseWriter, r *http.Request) (context.Context, context.CancelFunc) {
 	if !under("/v1", r.URL.Path) && !under("/api", r.URL.Path) {
 		return ctx, func() {}
 	}
 	if _, pattern := s.mux.Handler(r); !s.streams[pattern] {
 		return context.WithTimeoutCause(ctx, s.cfg.RequestTimeout, errRequestTimeout)
 	}
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // recorders in tests have none
 	ctx, cancel := context.WithCancel(ctx)
 	go func() {
 		select {

@@ -26,6 +26,8 @@ type Config struct {
 	HealthTimeout  time.Duration                   // bound of one Ping, default 5s
 	Ready          func() error                    // nil = ready; asked by /readyz, besides Ping
 	RequestTimeout time.Duration                   // deadline of /api and /v1 requests, default 30s
+	WriteTimeout   time.Duration                   // until the whole answer of anything but a stream is sent, default 2m
+	Linger         time.Duration                   // how long a stop goes on taking requests, so that whoever sends them notices
 	Started        time.Time                       // for uptime, default now
 	Redis          func() bool                     // is Redis connected; nil = not configured
 	Clerk          func() string                   // "ok", "stale" or "off"; nil = "off"
@@ -63,6 +65,9 @@ func New(cfg Config) *Server {
 	}
 	if cfg.RequestTimeout <= 0 {
 		cfg.RequestTimeout = 30 * time.Second
+	}
+	if cfg.WriteTimeout <= 0 {
+		cfg.WriteTimeout = 2 * time.Minute
 	}
 	if cfg.Started.IsZero() {
 		cfg.Started = time.Now()
@@ -116,12 +121,14 @@ func (s *Server) Handler() http.Handler {
 	return s.identify(s.observe(s.accessLog(s.recoverPanic(securityHeaders(s.cors(s.cleanPath(h)))))))
 }
 
-// Serve answers requests on ln until ctx is done, then stops accepting, tells streams to end, lets requests in flight
-// finish for at most shutdown, closes what is left and returns nil. An error means that serving failed.
+// Serve answers requests on ln until ctx is done. Then it is not ready, tells streams to end, and for Linger goes on taking
+// requests, whose answers close their connections. After that it stops accepting, lets requests in flight finish for at most
+// shutdown, closes what is left and returns nil. An error means that serving failed.
 func (s *Server) Serve(ctx context.Context, ln net.Listener, shutdown time.Duration) error {
 	srv := &http.Server{
 		Handler:                      s.Handler(),
 		ReadHeaderTimeout:            10 * time.Second,
+		WriteTimeout:                 s.cfg.WriteTimeout, // who does not read holds nothing for long; streams lift it
 		IdleTimeout:                  120 * time.Second,
 		MaxHeaderBytes:               32 << 10,
 		DisableGeneralOptionsHandler: true,
@@ -138,13 +145,19 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener, shutdown time.Durat
 	case <-ctx.Done():
 	}
 	s.drain()
+	select {
+	case err := <-failed:
+		return err
+	case <-time.After(s.cfg.Linger):
+	}
+	takeLast(srv, ln)
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdown)
 	defer cancel()
 	if err := srv.Shutdown(grace); err != nil {
 		s.cfg.Log.Warn("closing what did not finish in time", "after", shutdown, "error", err)
 		_ = srv.Close() // the connections are gone either way
 	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil

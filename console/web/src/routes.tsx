@@ -30,10 +30,15 @@ export const routes: RouteObject[] = [
           {
             element: <Shell />,
             children: [
-              ...dataRoutes,
-              ...setupRoutes,
-              ...accountRoutes,
-              { path: 'admin', element: <Operators />, children: adminRoutes },
+              {
+                errorElement: <Broken inside />,
+                children: [
+                  ...dataRoutes,
+                  ...setupRoutes,
+                  ...accountRoutes,
+                  { path: 'admin', element: <Operators />, children: adminRoutes },
+                ],
+              },
             ],
           },
         ],
@@ -49,7 +54,8 @@ function Nothing() {
 }
 
 /** A page that threw, or whose code could not be loaded (a newer version is running). */
-function Broken() {
+function Broken({ inside = false }: { inside?: boolean }) {
   const error = useRouteError()
+  if (inside) return <div className="page"><Failure error={error} retry={() => location.reload()} /></div>
   return <Centre><Failure error={error} retry={() => location.reload()} /></Centre>
 }

@@ -15,7 +15,7 @@ after(async () => {
   await server?.stop()
 })
 
-const pages = ['', 'apps', 'apps/demo', 'users?app=demo', 'sessions', 'keys', 'revocations', 'audit', 'jobs', 'mailbox', 'health', 'limits']
+const pages = ['', 'apps', 'apps/demo', 'apps/demo/mails', 'apps/demo/mails/reset_password', 'users?app=demo', 'sessions', 'keys', 'revocations', 'audit', 'jobs', 'mailbox', 'health', 'limits']
 
 test('every page of administration loads and is accessible', async () => {
   for (const path of pages) {
@@ -79,6 +79,66 @@ test('the signing key is rotated', async () => {
   await page.getByRole('button', { name: 'Rotate' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click()
   await page.getByText('Signs next').waitFor()
+})
+
+test('an app words a mail: seen while it is typed, refused where it cannot work, sent, and taken back', async () => {
+  await page.goto(`${server.console}/admin/apps/demo`)
+  await page.getByRole('link', { name: 'Its mails' }).click()
+  await page.getByRole('link', { name: 'Reset the password' }).click()
+  const frame = page.frameLocator('iframe')
+  await frame.getByRole('heading', { name: 'Reset your password' }).waitFor()
+  const button = frame.getByRole('link', { name: 'Choose a new password' })
+  assert.equal(await button.evaluate((a) => getComputedStyle(a).color).catch(() => 'no script'), 'rgb(255, 255, 255)', 'the mail has its looks')
+  const field = (name) => page.getByRole('textbox', { name, exact: true })
+  const html = await field('HTML').inputValue()
+  await field('HTML').fill(`${html}<script>parent.document.title = 'taken'</script>`)
+  await page.getByText('mail programs drop scripts').waitFor()
+  await page.getByText('This is the preview before the last change').waitFor()
+  await field('HTML').fill('<p>No link</p>')
+  await page.getByText('{{.Link}} is missing').waitFor()
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('{{.Link}} is missing').waitFor()
+  assert.equal(await field('HTML').inputValue(), '<p>No link</p>', 'what was typed stays')
+  await field('HTML').fill(html.replace('Reset your password', 'A new key for your shop'))
+  await frame.getByRole('heading', { name: 'A new key for your shop' }).waitFor()
+  await field('Subject').fill('Your key - {{.AppName}}')
+  await page.getByText('Your key - Demo').or(page.getByText('Your key - TurKey Auth')).first().waitFor()
+  await page.getByRole('tab', { name: 'Plain text' }).click()
+  await page.getByText('https://app.example/auth/sample?token=').waitFor()
+  assert.deepEqual(await violations(page), [])
+  await page.getByRole('button', { name: 'Save' }).click()
+  await page.getByText('Saved. The next mail has these words.').waitFor()
+
+  const other = await newPage(browser)
+  await other.goto(`${server.demo}/forgot-password`)
+  await other.getByLabel('E-mail').fill('demo@turkey.local')
+  await other.getByRole('button').first().click()
+  await page.goto(`${server.console}/admin/mailbox`)
+  await page.getByRole('cell', { name: /^Your key - / }).waitFor()
+
+  await page.goto(`${server.console}/admin/apps/demo/mails`)
+  await page.getByText('Own', { exact: true }).waitFor()
+  await page.getByRole('link', { name: 'Reset the password' }).click()
+  await page.getByRole('button', { name: 'Back to the default' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Back to the default' }).click()
+  await page.getByText('The default words are back.').waitFor()
+  assert.equal(await field('Subject').inputValue(), 'Reset Your Password - {{.AppName}}')
+  assert.deepEqual(page.troubles, [])
+})
+
+test('the audit is verified, and a change from outside is said in words', async () => {
+  await page.goto(`${server.console}/admin/audit`)
+  await page.getByRole('button', { name: 'Verify the log' }).click()
+  await page.getByText('The log is intact').waitFor()
+  assert.deepEqual(await violations(page), [])
+  const body = { data: { intact: false, more: false, seals: 3, rows: 9, erased: 0, archived: 0, newest: null, findings: [{ kind: 'changed', log: 'audit', month: '2026-01', message: 'audit row 4b9c holds another action than its seal' }] } }
+  await page.route('**/v1/admin/audit/verify*', (r) => r.fulfill({ json: body }))
+  await page.getByRole('button', { name: 'Verify the log' }).click()
+  await page.getByRole('alert').getByText('The log is not intact: 1 finding.').waitFor()
+  await page.getByRole('cell', { name: 'An entry was changed' }).waitFor()
+  assert.deepEqual(await violations(page), [])
+  await page.unroute('**/v1/admin/audit/verify*')
+  assert.deepEqual(page.troubles, [])
 })
 
 test('a user who is no operator sees no administration', async () => {

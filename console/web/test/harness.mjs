@@ -30,34 +30,43 @@ export async function startServer(env = {}) {
   const sandboxPort = env.TURKEY_SANDBOX_PORT ?? String(await freePort())
   const url = `http://localhost:${port}`
   const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(DB_|DATABASE_|JWT_|PORT$|REDIS_|TURKEY_)/.test(name)))
-  const child = spawn(program, ['serve', '--demo'], {
-    cwd: data,
-    env: { ...clean, NODE_ENV: 'development', PORT: String(port), TURKEY_SANDBOX_PORT: sandboxPort, TURKEY_DATA_DIR: join(data, 'turkey'), LOG_FORMAT: 'json', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let log = ''
-  child.stdout.on('data', (b) => (log += b))
-  child.stderr.on('data', (b) => (log += b))
-  const ended = new Promise((done) => child.once('exit', done))
+  let child, ended, log
   const stop = async () => {
     child.kill('SIGTERM')
     await Promise.race([ended, new Promise((done) => setTimeout(done, 15_000).unref())])
     child.kill('SIGKILL')
     await rm(data, { recursive: true, force: true })
   }
-  const deadline = Date.now() + 90_000
-  for (;;) {
-    if (child.exitCode !== null || Date.now() > deadline) {
-      await stop()
-      throw new Error(`the server did not become ready:\n${log}`)
-    }
-    try {
-      if ((await fetch(`${url}/readyz`)).ok && log.includes('Log in with app')) break
-    } catch {
-      // not yet
-    }
-    await new Promise((done) => setTimeout(done, 100))
+  /** Ends the server at once, as a crash would. `start` brings it back on the same port with the same data. */
+  const crash = async () => {
+    child.kill('SIGKILL')
+    await ended
   }
+  const start = async () => {
+    log = ''
+    child = spawn(program, ['serve', '--demo'], {
+      cwd: data,
+      env: { ...clean, NODE_ENV: 'development', PORT: String(port), TURKEY_SANDBOX_PORT: sandboxPort, TURKEY_DATA_DIR: join(data, 'turkey'), LOG_FORMAT: 'json', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    child.stdout.on('data', (b) => (log += b))
+    child.stderr.on('data', (b) => (log += b))
+    ended = new Promise((done) => child.once('exit', done))
+    const deadline = Date.now() + 90_000
+    for (;;) {
+      if (child.exitCode !== null || Date.now() > deadline) {
+        await stop()
+        throw new Error(`the server did not become ready:\n${log}`)
+      }
+      try {
+        if ((await fetch(`${url}/readyz`)).ok && log.includes('Log in with app')) break
+      } catch {
+        // not yet
+      }
+      await new Promise((done) => setTimeout(done, 100))
+    }
+  }
+  await start()
   const gravy = (...args) =>
     new Promise((done, fail) => {
       const p = spawn(program, args, { cwd: data, env: { ...clean, NODE_ENV: 'development', PORT: String(port), TURKEY_DATA_DIR: join(data, 'turkey'), ...env } })
@@ -66,7 +75,7 @@ export async function startServer(env = {}) {
       p.stderr.on('data', (b) => (out += b))
       p.once('exit', (code) => (code === 0 ? done(out) : fail(new Error(`gravy ${args.join(' ')}: ${out}`))))
     })
-  return { url, sandbox: `http://localhost:${sandboxPort}`, stop, gravy, log: () => log, console: `${url}/console`, demo: `${url}/console/a/${demo.app}` }
+  return { url, sandbox: `http://localhost:${sandboxPort}`, stop, crash, start, gravy, log: () => log, console: `${url}/console`, demo: `${url}/console/a/${demo.app}` }
 }
 
 export async function startBrowser() {

@@ -9,6 +9,8 @@ import (
 	"context"
 	"encoding/json"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const clockSystem = `-- name: ClockSystem :one
@@ -23,22 +25,26 @@ func (q *Queries) ClockSystem(ctx context.Context, db DBTX) (time.Time, error) {
 }
 
 const importKeySystem = `-- name: ImportKeySystem :execrows
-INSERT INTO keys (kid, public_pem, private_pem, created_at, retired_at, is_active, longest_ttl)
-VALUES ($1, $2, $3, $4, $5::timestamptz, false, $6)
-ON CONFLICT (kid) DO NOTHING
+INSERT INTO keys (id, kid, public_pem, private_pem, created_at, retired_at, is_active, signs_from, longest_ttl)
+VALUES ($1, $2, $3, $4, $5, $6::timestamptz,
+    $6::timestamptz IS NULL, CASE WHEN $6::timestamptz IS NULL THEN $5::timestamptz END, $7)
+ON CONFLICT DO NOTHING
 `
 
 type ImportKeySystemParams struct {
+	ID         uuid.UUID
 	Kid        string
 	PublicPem  string
 	PrivatePem string
 	CreatedAt  time.Time
-	RetiredAt  time.Time
+	RetiredAt  *time.Time
 	Ttl        int32
 }
 
+// One that is not retired signs.
 func (q *Queries) ImportKeySystem(ctx context.Context, db DBTX, arg ImportKeySystemParams) (int64, error) {
 	result, err := db.Exec(ctx, importKeySystem,
+		arg.ID,
 		arg.Kid,
 		arg.PublicPem,
 		arg.PrivatePem,

@@ -9,3 +9,7 @@ CREATE TABLE keys (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), kid varchar(50
     created_at timestamp DEFAULT now(), retired_at timestamp, is_active boolean DEFAULT true);
 CREATE TABLE revoked_jti (jti varchar(100) PRIMARY KEY, user_id uuid, app_id varchar(100) DEFAULT 'default-app', reason varchar(100), expires_at timestamp, created_at timestamp DEFAULT now());
 CREATE TABLE audit (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid, actor varchar(100), action varchar(50), ip varchar(45), user_agent text, meta text, created_at timestamp DEFAULT now());
+ALTER TABLE users ADD CONSTRAINT users_email_unique UNIQUE (email); -- left over
+CREATE SCHEMA drizzle;
+CREATE TABLE drizzle.__drizzle_migrations (id serial PRIMARY KEY, hash text NOT NULL, created_at bigint);
+INSERT INTO drizzle.__drizzle_migrations (hash, created_at) VALUES ('0000', 1), ('0002', 3), ('0001', 2);

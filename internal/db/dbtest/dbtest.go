@@ -6,6 +6,7 @@
 //   - A database is a copy of one that was migrated once, so it costs some tens of milliseconds. It is dropped with its test.
 //   - TURKEY_TEST_DATABASE_URL (a superuser's) names a server to use instead, such as a CI service of another version.
 //     What a killed process left there is removed by the next one.
+//   - TURKEY_TEST_POOLER (host:port) names a pooler in front of that server: statements in scopes then go through it.
 //   - Roles belong to a server, not to a database: a test that changes them, or that kills the server, takes Private.
 package dbtest
 
@@ -33,7 +34,7 @@ import (
 // New opens a fresh migrated database. Its login is a superuser, whose privileges every scope drops.
 func New(t testing.TB) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), db.Config{URL: URL(t), MaxConns: 4, ConnectTimeout: patience})
+	d, err := db.Open(t.Context(), db.Config{URL: Through(t, URL(t)), MaxConns: 4, ConnectTimeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,6 +47,21 @@ func URL(t testing.TB) string {
 	t.Helper()
 	s := shared(t)
 	return s.create(t, s.template)
+}
+
+// Through is the way to a database that statements in scopes take: url, or that of the pooler.
+func Through(t testing.TB, database string) string {
+	t.Helper()
+	pooler := os.Getenv("TURKEY_TEST_POOLER")
+	if pooler == "" {
+		return database
+	}
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Host = pooler
+	return u.String()
 }
 
 // Empty makes a database without tables, with a superuser as the login.

@@ -18,7 +18,7 @@ INSERT INTO sheet_leases AS l (spreadsheet_id, sheet_name, holder, lease_until)
 VALUES ($1, $2, $3, now() + $4::interval)
 ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
     WHERE l.lease_until < now() OR l.holder = excluded.holder
-        OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed', 'cancelled'))
+        OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed'))
 RETURNING l.holder
 `
 
@@ -29,7 +29,8 @@ type AcquireLeaseSystemParams struct {
 	Ttl           time.Duration
 }
 
-// No row: somebody else writes to this tab right now. A run that has ended does not, whether or not it gave the lease back.
+// No row: somebody else writes to this tab right now. A run that has ended does not, whether or not it gave the lease back; of
+// one that was cancelled only its worker knows.
 // sheet_name is Google's number of the tab, which a new name leaves as it is.
 func (q *Queries) AcquireLeaseSystem(ctx context.Context, db DBTX, arg AcquireLeaseSystemParams) (uuid.UUID, error) {
 	row := db.QueryRow(ctx, acquireLeaseSystem,
@@ -305,17 +306,25 @@ func (q *Queries) PurgeLeasesSystem(ctx context.Context, db DBTX, batch int32) (
 }
 
 const releaseLeaseSystem = `-- name: ReleaseLeaseSystem :exec
-DELETE FROM sheet_leases WHERE spreadsheet_id = $1 AND sheet_name = $2 AND holder = $3
+DELETE FROM sheet_leases l WHERE l.spreadsheet_id = $1 AND l.sheet_name = $2 AND l.holder = $3
+    AND NOT EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status = 'active' AND r.claim <> $4::uuid)
 `
 
 type ReleaseLeaseSystemParams struct {
 	SpreadsheetID string
 	SheetName     string
 	Holder        uuid.UUID
+	Claim         uuid.UUID
 }
 
+// A run that another process took over has the same holder under another claim: its lease stays.
 func (q *Queries) ReleaseLeaseSystem(ctx context.Context, db DBTX, arg ReleaseLeaseSystemParams) error {
-	_, err := db.Exec(ctx, releaseLeaseSystem, arg.SpreadsheetID, arg.SheetName, arg.Holder)
+	_, err := db.Exec(ctx, releaseLeaseSystem,
+		arg.SpreadsheetID,
+		arg.SheetName,
+		arg.Holder,
+		arg.Claim,
+	)
 	return err
 }
 

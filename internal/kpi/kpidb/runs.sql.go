@@ -24,7 +24,7 @@ WITH r AS (
         error_reason = CASE WHEN NOT $4::boolean THEN x.error_reason END,
         claim = CASE WHEN NOT $4::boolean THEN x.claim END
     WHERE x.user_id = current_user_no() AND x.id = $5::uuid AND x.status = 'active' AND x.claim = $6::uuid
-    RETURNING x.id, x.user_id, x.service, x.dry_run
+    RETURNING x.id, x.user_id, x.service, x.dry_run, x.awaited
 ), w AS (
     UPDATE kpi_rows k SET written = n.written, written_to = $7::text
     FROM r, jsonb_to_recordset($8::jsonb) AS n (day date, written jsonb)
@@ -40,7 +40,8 @@ WITH r AS (
         AND x.sheet_name = $15::text AND (x.sheet_id IS DISTINCT FROM $12::bigint OR x.sheet_name <> $13::text)
 ), f AS (
     UPDATE service_configs s SET failing_since = NULL FROM r
-    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run AND $4::boolean
+    WHERE s.user_id = r.user_id AND s.service = r.service AND s.failing_since IS NOT NULL AND NOT r.dry_run AND NOT r.awaited
+        AND $4::boolean
     RETURNING s.service
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
@@ -157,21 +158,24 @@ func (q *Queries) CloseRunSystem(ctx context.Context, db DBTX, arg CloseRunSyste
 
 const createAwaitedRun = `-- name: CreateAwaitedRun :one
 WITH c AS (
-    SELECT x.user_id, x.id, x.service FROM credentials x
-    WHERE x.user_id = current_user_no() AND x.id = $1::bigint AND x.deleted_at IS NULL
+    SELECT x.user_id, x.id, x.service, (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service
+        AND o.status IN ('waiting', 'delayed', 'active')) >= $1::int AS crowded
+    FROM credentials x
+    WHERE x.user_id = current_user_no() AND x.id = $2::bigint AND x.deleted_at IS NULL
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name, credential_id, awaited)
-    SELECT $2::uuid, c.user_id, c.service, $3::date, $4::text, $5::text, c.id, true
-    FROM c WHERE c.service = $6::text
+    SELECT $3::uuid, c.user_id, c.service, $4::date, $5::text, $6::text, c.id, true
+    FROM c WHERE c.service = $7::text AND NOT c.crowded
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT c.user_id, 'workflow_run', c.service, 'success', $7::jsonb || jsonb_build_object('jobId', $2::uuid)
-    FROM c WHERE c.service = $6::text
+    SELECT c.user_id, 'workflow_run', c.service, 'success', $8::jsonb || jsonb_build_object('jobId', $3::uuid)
+    FROM c WHERE c.service = $7::text AND NOT c.crowded
 )
-SELECT c.service FROM c
+SELECT c.service, c.crowded::boolean AS crowded FROM c
 `
 
 type CreateAwaitedRunParams struct {
+	Most          int32
 	CredentialID  int64
 	ID            uuid.UUID
 	TargetDay     *time.Time
@@ -181,10 +185,16 @@ type CreateAwaitedRunParams struct {
 	Metadata      json.RawMessage
 }
 
+type CreateAwaitedRunRow struct {
+	Service string
+	Crowded bool
+}
+
 // A run that a request waits for, on one given credential, whether or not the service is enabled. No row: no such credential;
-// another service than asked for: nothing was written.
-func (q *Queries) CreateAwaitedRun(ctx context.Context, db DBTX, arg CreateAwaitedRunParams) (string, error) {
+// another service than asked for, or as many runs of it as may wait already (crowded): nothing was written.
+func (q *Queries) CreateAwaitedRun(ctx context.Context, db DBTX, arg CreateAwaitedRunParams) (CreateAwaitedRunRow, error) {
 	row := db.QueryRow(ctx, createAwaitedRun,
+		arg.Most,
 		arg.CredentialID,
 		arg.ID,
 		arg.TargetDay,
@@ -193,29 +203,33 @@ func (q *Queries) CreateAwaitedRun(ctx context.Context, db DBTX, arg CreateAwait
 		arg.Service,
 		arg.Metadata,
 	)
-	var service string
-	err := row.Scan(&service)
-	return service, err
+	var i CreateAwaitedRunRow
+	err := row.Scan(&i.Service, &i.Crowded)
+	return i, err
 }
 
 const createRun = `-- name: CreateRun :one
 WITH s AS (
-    SELECT x.user_id, x.service, c.source_timezone FROM service_configs x
+    SELECT x.user_id, x.service, c.source_timezone, (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service
+        AND o.status IN ('waiting', 'delayed', 'active')) >= $1::int AS crowded
+    FROM service_configs x
     JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
-    WHERE x.user_id = current_user_no() AND x.service = $1::text AND x.enabled
+    WHERE x.user_id = current_user_no() AND x.service = $2::text AND x.enabled
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, from_day, to_day, dry_run, spreadsheet_id, sheet_name)
-    SELECT $2::uuid, s.user_id, s.service, $3::date, $4::date, $5::date,
-        $6::boolean, $7::text, $8::text
-    FROM s
+    SELECT $3::uuid, s.user_id, s.service, $4::date, $5::date, $6::date,
+        $7::boolean, $8::text, $9::text
+    FROM s WHERE NOT s.crowded
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT s.user_id, 'workflow_run', s.service, 'success', $9::jsonb || jsonb_build_object('jobId', $2::uuid) FROM s
+    SELECT s.user_id, 'workflow_run', s.service, 'success', $10::jsonb || jsonb_build_object('jobId', $3::uuid) FROM s
+    WHERE NOT s.crowded
 )
-SELECT s.user_id, coalesce(s.source_timezone, '')::text AS source_timezone FROM s
+SELECT s.user_id, coalesce(s.source_timezone, '')::text AS source_timezone, s.crowded::boolean AS crowded FROM s
 `
 
 type CreateRunParams struct {
+	Most          int32
 	Service       string
 	ID            uuid.UUID
 	TargetDay     *time.Time
@@ -230,11 +244,13 @@ type CreateRunParams struct {
 type CreateRunRow struct {
 	UserID         int64
 	SourceTimezone string
+	Crowded        bool
 }
 
-// No row: the service is not enabled.
+// No row: the service is not enabled. crowded: as many of its runs as may wait do already, and none was made.
 func (q *Queries) CreateRun(ctx context.Context, db DBTX, arg CreateRunParams) (CreateRunRow, error) {
 	row := db.QueryRow(ctx, createRun,
+		arg.Most,
 		arg.Service,
 		arg.ID,
 		arg.TargetDay,
@@ -246,7 +262,7 @@ func (q *Queries) CreateRun(ctx context.Context, db DBTX, arg CreateRunParams) (
 		arg.Metadata,
 	)
 	var i CreateRunRow
-	err := row.Scan(&i.UserID, &i.SourceTimezone)
+	err := row.Scan(&i.UserID, &i.SourceTimezone, &i.Crowded)
 	return i, err
 }
 
@@ -255,20 +271,22 @@ WITH s AS (
     SELECT x.user_id, x.service, c.source_timezone, gen_random_uuid() AS id, row_number() OVER (ORDER BY x.service) - 1 AS place
     FROM service_configs x JOIN credentials c ON c.user_id = x.user_id AND c.id = x.credential_id AND c.deleted_at IS NULL
     WHERE x.user_id = current_user_no() AND x.enabled AND x.service = ANY ($1::text[])
+        AND (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service AND o.status IN ('waiting', 'delayed', 'active')) < $2::int
 ), r AS (
     INSERT INTO kpi_runs (id, user_id, service, target_day, spreadsheet_id, sheet_name, run_at)
-    SELECT s.id, s.user_id, s.service, $2::date, $3::text, $4::text,
+    SELECT s.id, s.user_id, s.service, $3::date, $4::text, $5::text,
         now() + s.place * interval '30 seconds'
     FROM s
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT s.user_id, 'workflow_run', s.service, 'success', $5::jsonb || jsonb_build_object('jobId', s.id) FROM s
+    SELECT s.user_id, 'workflow_run', s.service, 'success', $6::jsonb || jsonb_build_object('jobId', s.id) FROM s
 )
 SELECT s.id, s.service, coalesce(s.source_timezone, '')::text AS source_timezone FROM s ORDER BY s.place
 `
 
 type CreateRunsParams struct {
 	Services      []string
+	Most          int32
 	TargetDay     *time.Time
 	SpreadsheetID *string
 	SheetName     *string
@@ -281,10 +299,11 @@ type CreateRunsRow struct {
 	SourceTimezone string
 }
 
-// One run for each enabled service, half a minute apart.
+// One run for each enabled service of which not too many wait already, half a minute apart.
 func (q *Queries) CreateRuns(ctx context.Context, db DBTX, arg CreateRunsParams) ([]CreateRunsRow, error) {
 	rows, err := db.Query(ctx, createRuns,
 		arg.Services,
+		arg.Most,
 		arg.TargetDay,
 		arg.SpreadsheetID,
 		arg.SheetName,
@@ -695,23 +714,32 @@ func (q *Queries) PurgeRunsSystem(ctx context.Context, db DBTX, batch int32) (in
 const retryRun = `-- name: RetryRun :one
 WITH u AS (
     DELETE FROM kpi_undo d WHERE d.user_id = current_user_no() AND d.run_id = $1::uuid AND d.undone_at IS NOT NULL
-        AND EXISTS (SELECT FROM kpi_runs f WHERE f.user_id = d.user_id AND f.id = d.run_id AND f.status IN ('failed', 'cancelled'))
+        AND EXISTS (SELECT FROM kpi_runs f WHERE f.user_id = d.user_id AND f.id = d.run_id AND f.status IN ('failed', 'cancelled')
+            AND (SELECT count(*) FROM kpi_runs o WHERE o.user_id = f.user_id AND o.service = f.service AND o.status IN ('waiting', 'delayed', 'active')) < $2::int)
     RETURNING d.run_id
 ), r AS (
     UPDATE kpi_runs x SET status = 'waiting', enqueued = false, attempt = 0, run_at = now(), finished_at = NULL, error = NULL, error_reason = NULL,
         claim = NULL, done_day = CASE WHEN EXISTS (SELECT FROM u) THEN NULL ELSE x.done_day END
     WHERE x.user_id = current_user_no() AND x.id = $1::uuid AND x.status IN ('failed', 'cancelled')
+        AND (SELECT count(*) FROM kpi_runs o WHERE o.user_id = x.user_id AND o.service = x.service AND o.status IN ('waiting', 'delayed', 'active')) < $2::int
     RETURNING x.id, x.user_id, x.service
 ), a AS (
     INSERT INTO audit_logs (user_id, action, service, status, metadata)
-    SELECT r.user_id, 'workflow_retried', r.service, 'success', $2::jsonb || jsonb_build_object('jobId', r.id) FROM r
+    SELECT r.user_id, 'workflow_retried', r.service, 'success', $3::jsonb || jsonb_build_object('jobId', r.id) FROM r
 )
 SELECT r.id FROM r
 `
 
-// A run that failed or was cancelled begins again where it was; after an undo from its first day.
-func (q *Queries) RetryRun(ctx context.Context, db DBTX, iD uuid.UUID, metadata json.RawMessage) (uuid.UUID, error) {
-	row := db.QueryRow(ctx, retryRun, iD, metadata)
+type RetryRunParams struct {
+	ID       uuid.UUID
+	Most     int32
+	Metadata json.RawMessage
+}
+
+// A run that failed or was cancelled begins again where it was; after an undo from its first day. No row: it is none of these,
+// or as many runs of the service as may wait do already.
+func (q *Queries) RetryRun(ctx context.Context, db DBTX, arg RetryRunParams) (uuid.UUID, error) {
+	row := db.QueryRow(ctx, retryRun, arg.ID, arg.Most, arg.Metadata)
 	var id uuid.UUID
 	err := row.Scan(&id)
 	return id, err
@@ -861,7 +889,7 @@ WITH r AS (
     WHERE x.user_id = current_user_no() AND x.id = $1 AND x.enqueued
         AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < now() - $2::interval)
     RETURNING x.user_id, x.service, x.target_day, x.from_day, x.to_day, x.done_day, x.dry_run, x.awaited, x.credential_id, x.spreadsheet_id,
-        x.sheet_name, x.attempt, x.result, x.created_at, x.claim
+        x.sheet_name, x.attempt, x.result, x.started_at, x.claim
 ), src AS (
     SELECT c.id, c.source_timezone, c.source_currency, c.limited_until FROM r JOIN credentials c ON c.user_id = r.user_id
     WHERE c.user_id = current_user_no() AND c.deleted_at IS NULL AND c.id = coalesce(r.credential_id,
@@ -873,12 +901,13 @@ WITH r AS (
     ORDER BY s.credential_id IS NULL, c.created_at DESC LIMIT 1
 )
 SELECT r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.dry_run, r.awaited, r.credential_id, r.spreadsheet_id, r.sheet_name,
-    r.attempt, r.result, r.created_at, r.claim::uuid AS claim,
+    r.attempt, r.result, r.started_at::timestamptz AS started_at, r.claim::uuid AS claim,
     coalesce(src.id, 0)::bigint AS source_credential, coalesce(src.source_timezone, '')::text AS source_timezone,
     coalesce(src.source_currency, '')::text AS source_currency, coalesce(dst.id, 0)::bigint AS sheets_credential,
     coalesce(m.spreadsheet_id, '')::text AS mapped_spreadsheet, coalesce(m.sheet_name, '')::text AS mapped_tab, m.sheet_id AS mapped_sheet,
     (greatest(src.limited_until, dst.limited_until, now()) - now())::interval AS pause,
-    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = r.service AND f.failing_since IS NOT NULL) AS failing
+    EXISTS (SELECT FROM service_configs f WHERE f.user_id = current_user_no() AND f.service = r.service AND f.failing_since IS NOT NULL) AS failing,
+    EXISTS (SELECT FROM kpi_undo u WHERE u.user_id = current_user_no() AND u.run_id = $1) AS noted
 FROM r LEFT JOIN src ON true LEFT JOIN dst ON true
 LEFT JOIN sheet_mappings m ON m.user_id = r.user_id AND m.service = r.service
 `
@@ -897,7 +926,7 @@ type StartRunRow struct {
 	SheetName         *string
 	Attempt           int16
 	Result            json.RawMessage
-	CreatedAt         time.Time
+	StartedAt         time.Time
 	Claim             uuid.UUID
 	SourceCredential  int64
 	SourceTimezone    string
@@ -908,11 +937,12 @@ type StartRunRow struct {
 	MappedSheet       *int64
 	Pause             time.Duration
 	Failing           bool
+	Noted             bool
 }
 
 // Takes the claim. No row: it has ended, it is not its turn (a job that was thought lost comes late), or another worker is alive
 // on it. With it comes what the run works with: the source's
-// credential, the Google credential, the tab, and how long a provider wants to be left alone.
+// credential, the Google credential, the tab, how long a provider wants to be left alone, and whether it has replaced anything (noted).
 func (q *Queries) StartRun(ctx context.Context, db DBTX, iD uuid.UUID, silent time.Duration) (StartRunRow, error) {
 	row := db.QueryRow(ctx, startRun, iD, silent)
 	var i StartRunRow
@@ -930,7 +960,7 @@ func (q *Queries) StartRun(ctx context.Context, db DBTX, iD uuid.UUID, silent ti
 		&i.SheetName,
 		&i.Attempt,
 		&i.Result,
-		&i.CreatedAt,
+		&i.StartedAt,
 		&i.Claim,
 		&i.SourceCredential,
 		&i.SourceTimezone,
@@ -941,6 +971,7 @@ func (q *Queries) StartRun(ctx context.Context, db DBTX, iD uuid.UUID, silent ti
 		&i.MappedSheet,
 		&i.Pause,
 		&i.Failing,
+		&i.Noted,
 	)
 	return i, err
 }

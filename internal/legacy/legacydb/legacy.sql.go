@@ -13,26 +13,15 @@ import (
 	"github.com/google/uuid"
 )
 
-const appSystem = `-- name: AppSystem :exec
+const appsSystem = `-- name: AppsSystem :exec
 
-INSERT INTO apps (id, name) VALUES ($1, $1) ON CONFLICT (id) DO NOTHING
+INSERT INTO apps (id, name) SELECT DISTINCT a, a FROM unnest($1::text[]) a ON CONFLICT (id) DO NOTHING
 `
 
 // Statements of package legacy on the target. All run in the system scope; who a row belongs to is said in the statement.
-func (q *Queries) AppSystem(ctx context.Context, db DBTX, id string) error {
-	_, err := db.Exec(ctx, appSystem, id)
+func (q *Queries) AppsSystem(ctx context.Context, db DBTX, ids []string) error {
+	_, err := db.Exec(ctx, appsSystem, ids)
 	return err
-}
-
-const hasUserSystem = `-- name: HasUserSystem :one
-SELECT EXISTS (SELECT FROM users u WHERE u.app_id = $1 AND u.id = $2)
-`
-
-func (q *Queries) HasUserSystem(ctx context.Context, db DBTX, appID string, iD uuid.UUID) (bool, error) {
-	row := db.QueryRow(ctx, hasUserSystem, appID, iD)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
 }
 
 const importAuditSystem = `-- name: ImportAuditSystem :one
@@ -158,8 +147,8 @@ func (q *Queries) ImportPersonSystem(ctx context.Context, db DBTX, arg ImportPer
 const importRevokedSystem = `-- name: ImportRevokedSystem :many
 WITH r AS (
     INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at, created_at)
-    SELECT j.jti, $1::text, $2::uuid, j.reason, j.expires_at, j.created_at
-    FROM jsonb_to_recordset($3::jsonb) AS j (jti text, reason text, expires_at timestamptz, created_at timestamptz)
+    SELECT j.jti, j.app_id, j.user_id, j.reason, j.expires_at, j.created_at
+    FROM jsonb_to_recordset($1::jsonb) AS j (jti text, app_id text, user_id uuid, reason text, expires_at timestamptz, created_at timestamptz)
     ON CONFLICT (jti) DO NOTHING
     RETURNING revoked_jti.jti, revoked_jti.app_id, revoked_jti.expires_at
 ), e AS (
@@ -168,15 +157,9 @@ WITH r AS (
 SELECT r.jti FROM r
 `
 
-type ImportRevokedSystemParams struct {
-	AppID   string
-	UserID  uuid.UUID
-	Revoked json.RawMessage
-}
-
 // Introspection reads revoked_jti, the servers' own routes follow the events.
-func (q *Queries) ImportRevokedSystem(ctx context.Context, db DBTX, arg ImportRevokedSystemParams) ([]string, error) {
-	rows, err := db.Query(ctx, importRevokedSystem, arg.AppID, arg.UserID, arg.Revoked)
+func (q *Queries) ImportRevokedSystem(ctx context.Context, db DBTX, revoked json.RawMessage) ([]string, error) {
+	rows, err := db.Query(ctx, importRevokedSystem, revoked)
 	if err != nil {
 		return nil, err
 	}
@@ -265,27 +248,16 @@ func (q *Queries) ImportServiceSystem(ctx context.Context, db DBTX, arg ImportSe
 
 const importSessionsSystem = `-- name: ImportSessionsSystem :many
 INSERT INTO refresh_tokens (id, app_id, user_id, token_hash, token_version, created_at, expires_at)
-SELECT s.id, $1::text, $2::uuid, s.token_hash, $3::integer, s.created_at, s.expires_at
-FROM jsonb_to_recordset($4::jsonb) AS s (id uuid, token_hash text, created_at timestamptz, expires_at timestamptz)
+SELECT s.id, s.app_id, s.user_id, s.token_hash, s.token_version, s.created_at, s.expires_at
+FROM jsonb_to_recordset($1::jsonb) AS s (id uuid, app_id text, user_id uuid, token_hash text, token_version integer,
+    created_at timestamptz, expires_at timestamptz)
 ON CONFLICT DO NOTHING
 RETURNING id
 `
 
-type ImportSessionsSystemParams struct {
-	AppID        string
-	UserID       uuid.UUID
-	TokenVersion int32
-	Sessions     json.RawMessage
-}
-
 // Sessions keep their hash until their first refresh makes them ours.
-func (q *Queries) ImportSessionsSystem(ctx context.Context, db DBTX, arg ImportSessionsSystemParams) ([]uuid.UUID, error) {
-	rows, err := db.Query(ctx, importSessionsSystem,
-		arg.AppID,
-		arg.UserID,
-		arg.TokenVersion,
-		arg.Sessions,
-	)
+func (q *Queries) ImportSessionsSystem(ctx context.Context, db DBTX, sessions json.RawMessage) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, importSessionsSystem, sessions)
 	if err != nil {
 		return nil, err
 	}
@@ -304,40 +276,34 @@ func (q *Queries) ImportSessionsSystem(ctx context.Context, db DBTX, arg ImportS
 	return items, nil
 }
 
-const importUserSystem = `-- name: ImportUserSystem :execrows
+const importUsersSystem = `-- name: ImportUsersSystem :many
 INSERT INTO users (id, app_id, email, password_hash, role, token_version, email_verified, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6,
-    $7, $8, $8)
+SELECT u.id, u.app_id, u.email, u.password_hash, u.role, u.token_version, u.email_verified, u.created_at, u.created_at
+FROM jsonb_to_recordset($1::jsonb) AS u (id uuid, app_id text, email text, password_hash text, role text, token_version integer,
+    email_verified boolean, created_at timestamptz)
 ON CONFLICT DO NOTHING
+RETURNING id
 `
 
-type ImportUserSystemParams struct {
-	ID            uuid.UUID
-	AppID         string
-	Email         string
-	PasswordHash  string
-	Role          string
-	TokenVersion  int32
-	EmailVerified bool
-	CreatedAt     time.Time
-}
-
-// Nothing: the address or the id is taken.
-func (q *Queries) ImportUserSystem(ctx context.Context, db DBTX, arg ImportUserSystemParams) (int64, error) {
-	result, err := db.Exec(ctx, importUserSystem,
-		arg.ID,
-		arg.AppID,
-		arg.Email,
-		arg.PasswordHash,
-		arg.Role,
-		arg.TokenVersion,
-		arg.EmailVerified,
-		arg.CreatedAt,
-	)
+// Those that are missing in the answer are not here: their address or id is taken.
+func (q *Queries) ImportUsersSystem(ctx context.Context, db DBTX, users json.RawMessage) ([]uuid.UUID, error) {
+	rows, err := db.Query(ctx, importUsersSystem, users)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []uuid.UUID
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const loggedSystem = `-- name: LoggedSystem :one
@@ -350,6 +316,23 @@ func (q *Queries) LoggedSystem(ctx context.Context, db DBTX, clerkID string) (in
 	var column_1 int64
 	err := row.Scan(&column_1)
 	return column_1, err
+}
+
+const mapSameSystem = `-- name: MapSameSystem :exec
+INSERT INTO import_map (source, kind, source_id, target_id) SELECT $1, $2, i, i FROM unnest($3::text[]) i
+ON CONFLICT (source, kind, source_id) DO UPDATE SET target_id = excluded.target_id, imported_at = now()
+`
+
+type MapSameSystemParams struct {
+	Source string
+	Kind   string
+	Ids    []string
+}
+
+// Rows that keep their id.
+func (q *Queries) MapSameSystem(ctx context.Context, db DBTX, arg MapSameSystemParams) error {
+	_, err := db.Exec(ctx, mapSameSystem, arg.Source, arg.Kind, arg.Ids)
+	return err
 }
 
 const mapSystem = `-- name: MapSystem :exec
@@ -442,6 +425,45 @@ SELECT setval('users_user_no_seq', greatest((SELECT max(u.user_no) FROM users u)
 func (q *Queries) RaiseUserNumberSystem(ctx context.Context, db DBTX) error {
 	_, err := db.Exec(ctx, raiseUserNumberSystem)
 	return err
+}
+
+const standingSystem = `-- name: StandingSystem :many
+SELECT p.id::uuid AS id, (u.id IS NOT NULL)::boolean AS known, EXISTS (SELECT FROM import_map m WHERE m.kind = $1 AND m.source_id = p.id::text) AS imported
+FROM (SELECT unnest($2::uuid[]) AS id, unnest($3::text[]) AS app_id) p
+LEFT JOIN users u ON u.id = p.id AND u.app_id = p.app_id
+`
+
+type StandingSystemParams struct {
+	Kind string
+	Ids  []uuid.UUID
+	Apps []string
+}
+
+type StandingSystemRow struct {
+	ID       uuid.UUID
+	Known    bool
+	Imported bool
+}
+
+// Of these users, who is here, and who was brought here by an earlier import, whichever copy of the source it came from.
+func (q *Queries) StandingSystem(ctx context.Context, db DBTX, arg StandingSystemParams) ([]StandingSystemRow, error) {
+	rows, err := db.Query(ctx, standingSystem, arg.Kind, arg.Ids, arg.Apps)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []StandingSystemRow
+	for rows.Next() {
+		var i StandingSystemRow
+		if err := rows.Scan(&i.ID, &i.Known, &i.Imported); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const wasImportedSystem = `-- name: WasImportedSystem :one

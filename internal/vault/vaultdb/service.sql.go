@@ -34,7 +34,7 @@ const enableService = `-- name: EnableService :one
 WITH c AS (
     SELECT x.id, x.user_id, x.service, x.service = $1::text AS fits FROM credentials x
     WHERE x.user_id = current_user_no() AND x.id = $2 AND x.deleted_at IS NULL
-    FOR SHARE -- a deletion at this moment waits; what it overlooks a restore removes
+    FOR NO KEY UPDATE -- as n below, which two of them at once could not get past a share of each; a deletion at this moment waits, and what it overlooks a restore removes
 ), s AS (
     INSERT INTO service_configs (user_id, service, credential_id)
     SELECT c.user_id, c.service, c.id FROM c WHERE c.fits

@@ -2,7 +2,7 @@
 export { TurKeyClient, TurKeyClient as default, type Authority } from './client.js'
 export { Session, type SessionOptions } from './session.js'
 export { TokenManager } from './token-manager.js'
-export { verifyJwt, type VerifyConfig } from './verify.js'
+export { type Revocations, verifyJwt, type VerifyConfig } from './verify.js'
 export { introspectToken, revokeToken } from './introspect.js'
 export { checkRevocation, getRevocationInfo, type RevocationConfig } from './revocation.js'
 export { createAdminApi, createApi } from './api/index.js'

@@ -1,7 +1,7 @@
 import { type NextRequest, NextResponse } from 'next/server.js'
 import { cookieOf } from './middleware/express.js'
 import type { JWTPayload } from './types.js'
-import { verifyJwt } from './verify.js'
+import { type Revocations, verifyJwt } from './verify.js'
 
 export type RouteType = 'protected' | 'authOnly' | 'public' | 'protectedApi' | 'publicApi'
 
@@ -25,6 +25,8 @@ export interface TurKeyMiddlewareConfig {
   }
   /** In place of routes. */
   getRouteType?: (pathname: string) => RouteType
+  /** A RevocationFeed: sign-outs count within a second. Default: when the access token expires. */
+  revocations?: Revocations
   /** Writes what was decided to the console. Default false. */
   debug?: boolean
 }
@@ -70,7 +72,7 @@ export function createTurKeyMiddleware(config: TurKeyMiddlewareConfig) {
     const go = () => NextResponse.next({ request: { headers } })
     if (route === 'public' || route === 'publicApi') return go()
 
-    const { success, payload, error } = token ? await verifyToken(token, baseUrl, appId) : { success: false, payload: undefined, error: 'no token' }
+    const { success, payload, error } = token ? await verifyToken(token, baseUrl, appId, config.revocations) : { success: false, payload: undefined, error: 'no token' }
     if (debug) console.log('[TurKey]', pathname, route, success ? 'signed in' : error)
     if (route === 'authOnly') return success ? redirect(request, to.authenticated) : go()
     if (!payload) {
@@ -107,9 +109,9 @@ export function extractToken(request: { headers: Headers }): string | null {
 }
 
 /** Verifies signature, issuer, audience and times. Does not throw. */
-export async function verifyToken(token: string, baseUrl: string, appId: string): Promise<VerificationResult> {
+export async function verifyToken(token: string, baseUrl: string, appId: string, revocations?: Revocations): Promise<VerificationResult> {
   try {
-    return { success: true, payload: await verifyJwt(token, { baseUrl, appId }) }
+    return { success: true, payload: await verifyJwt(token, { baseUrl, appId, revocations }) }
   } catch (e) {
     return { success: false, error: e instanceof Error ? e.message : 'Token verification failed' }
   }

@@ -2,11 +2,21 @@ import { ConfigurationError, NetworkError, TokenError } from './errors.js'
 import { trimmed } from './transport.js'
 import type { JWTPayload, TurKeyConfig } from './types.js'
 
+/** What ended before its time; RevocationFeed is one. */
+export interface Revocations {
+  /** Throws where a token was revoked, or where nobody can say. */
+  check(token: JWTPayload): Promise<void>
+  /** Is handed the keys that tokens are verified with. */
+  watch?(keys: { reload(): Promise<void> }): void
+}
+
 export interface VerifyConfig extends Pick<TurKeyConfig, 'baseUrl' | 'appId'> {
   /** Milliseconds that the server's public keys are kept, default 10 minutes. An unknown key is looked for at once. */
   jwksCacheTtl?: number
   /** Seconds by which clocks may differ, default 5. */
   clockTolerance?: number
+  /** A RevocationFeed: tokens that were revoked are refused, and all while it cannot say. Default: signature, claims and times alone. */
+  revocations?: Revocations
 }
 
 type KeySet = ReturnType<typeof import('jose').createRemoteJWKSet>
@@ -27,23 +37,28 @@ async function keysOf(baseUrl: string, ttl: number): Promise<KeySet> {
 /**
  * Verifies an access token by the server's public keys: signature, issuer (baseUrl, exactly), audience (the app), times.
  * Without an appId tokens of every app of the server pass. Throws TokenError with the server's codes, or NetworkError when
- * the keys cannot be read: the token is not judged then.
+ * the keys cannot be read or the revocations are not known: the token is not judged then.
  */
 export async function verifyJwt(token: string, config: VerifyConfig, expectedAppId?: string): Promise<JWTPayload> {
   if (!config?.baseUrl) throw new ConfigurationError('baseUrl is required to verify tokens')
   const { jwtVerify } = await import('jose')
+  const keys = await keysOf(config.baseUrl, config.jwksCacheTtl ?? 600_000)
+  config.revocations?.watch?.(keys)
+  let claims: JWTPayload
   try {
-    const { payload } = await jwtVerify(token, await keysOf(config.baseUrl, config.jwksCacheTtl ?? 600_000), {
+    const { payload } = await jwtVerify(token, keys, {
       issuer: config.baseUrl,
       audience: expectedAppId ?? config.appId,
       algorithms: ['ES256'],
       clockTolerance: config.clockTolerance ?? 5,
       requiredClaims: ['sub', 'jti', 'exp'],
     })
-    return payload as unknown as JWTPayload
+    claims = payload as unknown as JWTPayload
   } catch (e) {
     throw verdict(e)
   }
+  await config.revocations?.check(claims)
+  return claims
 }
 
 /** jose's errors in our words. What is not about the token is about the way to the keys. */

@@ -1,11 +1,7 @@
 import assert from 'node:assert/strict'
-import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { build } from 'esbuild'
-import { chromium } from 'playwright-core'
+import { browser } from './chromium.mjs'
 import { refreshesOf } from './proxy.mjs'
 import { gravy } from './server.mjs'
 import { baseUrl, password, setup, signedUp } from './setup.mjs'
@@ -14,23 +10,11 @@ const seconds = Number(process.env.SDK_SECONDS ?? 15)
 const page = '/-/test/page.html'
 const pages = process.env.TURKEY_PAGES // another origin than the server's, of the same site
 
-let browser, dir
-before(async () => {
-  const places = [process.env.CHROME_BIN, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome', '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome']
-  const executablePath = places.find((p) => p && existsSync(p))
-  assert.ok(executablePath, 'These tests need Chromium or Chrome: install it, or name it in CHROME_BIN')
-  dir = await mkdtemp(join(tmpdir(), 'turkey-sdk-browser-'))
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-dev-shm-usage']
-  browser = await chromium.launchPersistentContext(dir, { executablePath, headless: true, args })
-})
-after(async () => {
-  await browser?.close()
-  await rm(dir, { recursive: true, force: true, maxRetries: 5 })
-})
+const chromium = browser()
 
 /** A tab on a page of the test. */
 async function tab(origin = baseUrl) {
-  const p = await browser.newPage()
+  const p = await chromium().newPage()
   await p.goto(origin + page)
   return p
 }

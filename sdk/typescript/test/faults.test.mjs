@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
-import { CookieTokenStorage, createApi, LocalStorageTokenStorage, MemoryTokenStorage, Session, TurKeyClient } from '@turkey/sdk'
+import { mock, test } from 'node:test'
+import { CookieTokenStorage, createApi, LocalStorageTokenStorage, MemoryTokenStorage, Session, TurKeyClient, verifyJwt } from '@turkey/sdk'
 import { fault, refreshesOf } from './proxy.mjs'
+import { gravy } from './server.mjs'
 import { baseUrl, password, setup, signedUp } from './setup.mjs'
 
 /** A session that is signed in, in memory. */
@@ -22,6 +23,31 @@ test('twenty at once refresh once', async () => {
   const tokens = await Promise.all(Array.from({ length: 20 }, () => s.session.getAccessToken({ minTtl: 899.9 })))
   assert.equal(new Set(tokens).size, 1)
   assert.equal(await refreshesOf(s.appId) - before, 1)
+})
+
+test('20 workers that share a session refresh once per expiry', async (t) => {
+  const { appId, client, email, storage } = await session()
+  await gravy('app', 'set', appId, '--access-ttl', '30s')
+  const { accessToken, refreshToken } = await client.login({ email, password })
+  storage.setTokens(accessToken, refreshToken)
+  const before = await refreshesOf(appId)
+  const tokens = new Set()
+  const until = Date.now() + Number(process.env.SDK_SECONDS ?? 12) * 1000
+  await Promise.all(Array.from({ length: 20 }, async () => {
+    const one = new Session(new TurKeyClient({ baseUrl, appId }), { storage, leeway: 25 }) // tokens are renewed five seconds after they were made
+    while (Date.now() < until) {
+      const token = await one.getAccessToken()
+      assert.ok(token, 'signed out')
+      tokens.add(token)
+      await new Promise((r) => setTimeout(r, 20 + Math.random() * 80))
+    }
+  }))
+  const refreshes = (await refreshesOf(appId)) - before
+  t.diagnostic(`${refreshes} refreshes`)
+  assert.equal(refreshes, tokens.size - 1)
+  assert.ok(refreshes >= 2)
+  const made = [...tokens].map((x) => client.decodeToken(x).iat).sort()
+  for (let i = 1; i < made.length; i++) assert.ok(made[i] - made[i - 1] >= 4, `two for one expiry: ${made}`)
 })
 
 for (const [kind, what] of [['lose', 'an answer that got lost'], ['cut', 'an answer that was cut off'], ['gateway', 'a gateway that fails'], ['refuse', 'a connection that breaks']]) {
@@ -91,6 +117,32 @@ test('a call ends with its time, with its signal, and without repetition if so t
   assert.equal(asked, 1)
 })
 
+test('a token is verified by a clock that is off by seconds, not by more', async () => {
+  const { client, accessToken, appId } = await signedUp()
+  const { iat, exp } = client.decodeToken(accessToken)
+  const at = async (seconds) => {
+    mock.timers.enable({ apis: ['Date'], now: seconds * 1000 })
+    try {
+      return await verifyJwt(accessToken, { baseUrl, appId }).then(() => 'good', (e) => `${e.name} ${e.code}`)
+    } finally {
+      mock.timers.reset()
+    }
+  }
+  await verifyJwt(accessToken, { baseUrl, appId }) // the keys are there
+  assert.deepEqual(await at(exp + 4), 'good')
+  assert.deepEqual(await at(exp + 6), 'TokenError token_expired')
+  assert.deepEqual(await at(iat - 4), 'good')
+  assert.deepEqual(await at(iat - 6), 'TokenError invalid_token')
+})
+
+for (const kind of ['html', 'cut', 'gateway', 'refuse']) {
+  test(`keys that cannot be read (${kind}) say nothing of the token`, async () => {
+    const { accessToken, appId } = await signedUp()
+    await fault(appId + '/.well-known', kind)
+    await assert.rejects(verifyJwt(accessToken, { baseUrl: `${baseUrl}/${appId}`, appId }), { name: 'NetworkError', code: 'JWKS_UNAVAILABLE' })
+  })
+}
+
 test('a wrong appId is an error and loses no token', async () => {
   const s = await session()
   const other = new Session(new TurKeyClient({ baseUrl, appId: 'other-' + s.appId }), { storage: s.storage })
@@ -109,6 +161,22 @@ test('a session that the server ended is forgotten, and told', async () => {
   assert.equal(told, 1)
   await assert.rejects(s.session.refresh(), { code: 'NOT_SIGNED_IN' })
   await assert.rejects(createApi(s.session).account.getProfile(), { code: 'NOT_SIGNED_IN' })
+})
+
+test('when everything has expired nobody is signed in, after one question', async () => {
+  const s = await session()
+  await s.client.logout(s.storage.getRefreshToken())
+  const before = await refreshesOf(s.appId)
+  const real = Date.now
+  Date.now = () => real() + 40 * 86_400_000
+  try {
+    const late = new Session(s.client, { storage: s.storage })
+    for (let i = 0; i < 3; i++) assert.equal(await late.getAccessToken(), null)
+    await assert.rejects(createApi(late).account.getProfile(), { code: 'NOT_SIGNED_IN' })
+  } finally {
+    Date.now = real
+  }
+  assert.equal(await refreshesOf(s.appId) - before, 1)
 })
 
 test('a token of somebody who was faster without our lock is used, not thrown away', async () => {

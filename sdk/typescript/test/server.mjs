@@ -18,7 +18,7 @@ export async function build(dir) {
   return binary
 }
 
-const freePort = () =>
+export const freePort = () =>
   new Promise((done) => {
     const s = createServer().listen(0, '127.0.0.1', () => {
       const { port } = s.address()

@@ -12,6 +12,7 @@ export interface Explained {
 /** Says an error in words a person can act on. */
 export function explain(error: unknown, t: TFunction): Explained {
   const said = (message: string): Explained => ({ message, details: [], retryAfter: 0, requestId: '' })
+  if (error instanceof TypeError && /module script|imported module|importing a module/i.test(error.message)) return said(t('common:errors.page'))
   if (!isTurKeyError(error)) return said(t('common:errors.unexpected'))
   const status = error.statusCode ?? 0
   if (status === 0) return said(t('common:errors.offline'))

@@ -396,6 +396,22 @@ export interface AdminApi {
      * house's own.
      */
     setBrand(id: string | number, body?: s.SetBrandRequest, options?: ApiOptions): Promise<s.EntranceResult>
+    /** List the mails of an app. Every kind of mail, and whether the app has words of its own for it. */
+    listMailTemplates(id: string | number, options?: ApiOptions): Promise<s.ListMailTemplatesResult>
+    /** Give a mail its default words again. For operators. */
+    resetMailTemplate(id: string | number, kind: string | number, options?: ApiOptions): Promise<s.MailTemplateResult>
+    /** One mail of an app. Words are Go templates; which fields they may use is in the documentation of mails.  */
+    getMailTemplate(id: string | number, kind: string | number, options?: ApiOptions): Promise<s.MailTemplateResult>
+    /**
+     * Change the words of a mail. Words are Go templates; which fields they may use is in the documentation of mails.
+     * They are tried out first, and hold for the next mail. For operators.
+     */
+    setMailTemplate(id: string | number, kind: string | number, body?: s.MailChange, options?: ApiOptions): Promise<s.MailTemplateResult>
+    /**
+     * Show what words would send. Words are Go templates; which fields they may use is in the documentation of mails.
+     * The answer holds sample data; nothing is kept or sent.
+     */
+    previewMailTemplate(id: string | number, kind: string | number, body?: s.MailChange, options?: ApiOptions): Promise<s.PreviewMailTemplateResult>
     /**
      * Sign everybody of an app out. Ends all access tokens and sessions of the app, the caller's own too if it is
      * theirs.
@@ -526,6 +542,11 @@ export const adminOperations = {
     update: 'PATCH /v1/admin/apps/{id} bk',
     listAudit: 'GET /v1/admin/apps/{id}/audit q',
     setBrand: 'PUT /v1/admin/apps/{id}/brand bk',
+    listMailTemplates: 'GET /v1/admin/apps/{id}/mail-templates',
+    resetMailTemplate: 'DELETE /v1/admin/apps/{id}/mail-templates/{kind} k',
+    getMailTemplate: 'GET /v1/admin/apps/{id}/mail-templates/{kind}',
+    setMailTemplate: 'PUT /v1/admin/apps/{id}/mail-templates/{kind} bk',
+    previewMailTemplate: 'POST /v1/admin/apps/{id}/mail-templates/{kind}/preview bk',
     revoke: 'POST /v1/admin/apps/{id}/revoke bk',
   },
   users: {

@@ -818,6 +818,10 @@ export interface ListLiveSessionsResult {
   nextCursor: string | null
 }
 
+export interface ListMailTemplatesResult {
+  data: Array<MailTemplateBrief>
+}
+
 export interface ListMailsResult {
   data: Array<KeptMail>
   /** null: this is the last page */
@@ -898,6 +902,49 @@ export interface LogoutResult {
   message: string
 }
 
+export interface MailChange {
+  /** A template, at most 64 KiB */
+  html?: string
+  /** A template of one line, at most 500 bytes */
+  subject?: string
+  /** A template, at most 16 KiB */
+  text?: string
+}
+
+export interface MailTemplate {
+  /** The app has words of its own */
+  custom: boolean
+  /** What is sent without words of its own */
+  default: MailWords
+  html: string
+  kind: string
+  subject: string
+  text: string
+  /** null: never changed */
+  updatedAt: string | null
+}
+
+export interface MailTemplateBrief {
+  /** The app has words of its own */
+  custom: boolean
+  kind: string
+  /** As a template */
+  subject: string
+  /** null: never changed */
+  updatedAt: string | null
+}
+
+export interface MailTemplateResult {
+  data: MailTemplate
+}
+
+export interface MailWords {
+  html: string
+  /** One line */
+  subject: string
+  text: string
+}
+
 export interface Mapping {
   createdAt: string
   id: number
@@ -934,6 +981,10 @@ export interface Preview {
   next: Array<string>
   service: string
   timezone: string
+}
+
+export interface PreviewMailTemplateResult {
+  data: MailWords
 }
 
 export interface PreviewScheduleResult {

@@ -18,7 +18,7 @@ export function createTurkeyMiddleware(config: TurKeyMiddlewareConfig = {}) {
   const appId = config.appId ?? environment('TURKEY_APP_ID')
   const serviceApiKey = config.serviceApiKey ?? environment('TURKEY_SERVICE_API_KEY')
   const development = config.development ?? environment('NODE_ENV') === 'development'
-  const { requireAuth = true, cookieName = 'turkey_access_token', checkRevocation: ask = true, failClosed, rateLimitHeaders = true, jwksCacheTtl } = config
+  const { requireAuth = true, cookieName = 'turkey_access_token', checkRevocation: ask = true, failClosed, rateLimitHeaders = true, jwksCacheTtl, revocations } = config
   const log = logger(config.logging)
   const cors = config.cors === true ? {} : config.cors || undefined
 
@@ -28,8 +28,8 @@ export function createTurkeyMiddleware(config: TurKeyMiddlewareConfig = {}) {
       if (requireAuth) throw new TokenError('Authentication required: no token provided', { code: 'missing_token' })
       return
     }
-    const payload = await verifyJwt(token, { baseUrl: baseUrl!, appId, jwksCacheTtl })
-    if (ask && (await checkRevocation(payload.jti, { baseUrl: baseUrl!, serviceApiKey, failClosed }))) {
+    const payload = await verifyJwt(token, { baseUrl: baseUrl!, appId, jwksCacheTtl, revocations })
+    if (ask && !revocations && (await checkRevocation(payload.jti, { baseUrl: baseUrl!, serviceApiKey, failClosed }))) {
       throw new TokenError('Token has been revoked', { code: 'token_revoked' })
     }
     req.user = { id: payload.sub, email: payload.email, role: payload.role }

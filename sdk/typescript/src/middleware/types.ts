@@ -1,4 +1,5 @@
 import type { JWTPayload } from '../types.js'
+import type { Revocations } from '../verify.js'
 
 export interface TurKeyUser {
   id: string
@@ -44,6 +45,8 @@ export interface TurKeyMiddlewareConfig {
   development?: boolean
   /** Ask the server about each token. Default true; a server that does not answer counts as no. */
   checkRevocation?: boolean
+  /** A RevocationFeed, in place of asking the server about each token: refuses (503) while it cannot say. */
+  revocations?: Revocations
   /** Refuse (503) when the server cannot be asked. Default false. */
   failClosed?: boolean
   /** Let browsers read X-RateLimit-*; only together with cors. Default true. */

@@ -30,6 +30,7 @@ export default function AppPage() {
   return (
     <Page title={app.data?.data.name ?? id} lead={<code>{id}</code>} actions={<>
       <ButtonLink to={`/admin/users?app=${id}`}>{t('app.users')}</ButtonLink>
+      <ButtonLink to={`/admin/apps/${id}/mails`}>{t('app.mails')}</ButtonLink>
       <ButtonLink to={`/admin/audit?app=${id}`}>{t('app.audit')}</ButtonLink>
       <a className="button" href={app.data?.data.default ? '/console/sign-in' : `/console/a/${id}/sign-in`}>{t('app.signIn')}</a>
     </>}>

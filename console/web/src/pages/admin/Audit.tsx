@@ -3,17 +3,20 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link, useSearchParams } from 'react-router'
 import { useAdmin } from '../../session/context'
+import { Button } from '../../ui/Button'
 import { Empty } from '../../ui/Feedback'
 import { TextField } from '../../ui/Field'
 import { Listing, useListing } from '../../ui/Listing'
 import { Moment } from '../../ui/Moment'
 import { Page } from '../../ui/Page'
 import { AppPicker } from './AppPicker'
-import { useSettled } from './settled'
+import { AuditCheck, useAuditCheck } from './AuditCheck'
+import { useSettled } from '../../ui/settled'
 
 export default function Audit() {
   const { t } = useTranslation('admin')
   const admin = useAdmin()
+  const check = useAuditCheck()
   const [query, setQuery] = useSearchParams()
   const [action, setAction] = useState('')
   const [user, setUser] = useState(query.get('user') ?? '')
@@ -27,7 +30,8 @@ export default function Audit() {
     return { rows: data, nextCursor }
   })
   return (
-    <Page title={t('audit.title')} lead={t('audit.lead')}>
+    <Page title={t('audit.title')} lead={t('audit.lead')} actions={<Button busy={check.isPending} onPress={() => check.mutate()}>{t('audit.verify')}</Button>}>
+      <AuditCheck check={check} />
       <div className="grid">
         <AppPicker any value={app} onChange={(id) => setQuery(id ? { app: id } : {})} />
         <TextField label={t('audit.action')} value={action} onChange={setAction} placeholder="login_failed" />

@@ -10,7 +10,7 @@ import { Acts } from '../../ui/More'
 import { Moment } from '../../ui/Moment'
 import { Page } from '../../ui/Page'
 import { useAsk } from '../../ui/ask'
-import { useSettled } from './settled'
+import { useSettled } from '../../ui/settled'
 
 type JobState = schemas.Job['state']
 const states: readonly JobState[] = ['running', 'available', 'scheduled', 'retryable', 'discarded', 'completed', 'cancelled', 'pending']

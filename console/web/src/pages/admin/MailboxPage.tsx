@@ -11,7 +11,7 @@ import { TextField } from '../../ui/Field'
 import { Listing, useListing } from '../../ui/Listing'
 import { Moment } from '../../ui/Moment'
 import { Defs, Page } from '../../ui/Page'
-import { useSettled } from './settled'
+import { useSettled } from '../../ui/settled'
 
 export default function MailboxPage() {
   const { t } = useTranslation('admin')

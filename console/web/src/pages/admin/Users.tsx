@@ -16,7 +16,7 @@ import { Moment } from '../../ui/Moment'
 import { Page } from '../../ui/Page'
 import { toast } from '../../ui/toast'
 import { AppPicker, useApps } from './AppPicker'
-import { useSettled } from './settled'
+import { useSettled } from '../../ui/settled'
 
 type Role = 'any' | 'user' | 'admin'
 type Status = 'any' | 'active' | 'suspended'

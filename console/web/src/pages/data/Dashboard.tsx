@@ -1,7 +1,7 @@
 import './area'
 import { LayoutDashboard } from 'lucide-react'
 import { useTranslation } from 'react-i18next'
-import { Link, useSearchParams } from 'react-router'
+import { Link, Navigate, useSearchParams } from 'react-router'
 import { ButtonLink } from '../../ui/Button'
 import { Empty, Loaded, Notice } from '../../ui/Feedback'
 import { Tabs } from '../../ui/More'
@@ -9,11 +9,12 @@ import { Card, Page } from '../../ui/Page'
 import { RangePicker, usePeriod } from './RangePicker'
 import { SourceDetail } from './SourceDetail'
 import { SourceOverview } from './SourceOverview'
-import { useServiceName, useSources } from './sources'
+import { useNewcomer, useServiceName, useSources } from './sources'
 
 export default function Dashboard() {
   const { t } = useTranslation('data')
   const sources = useSources()
+  const newcomer = useNewcomer(sources.data)
   const period = usePeriod()
   const [query, setQuery] = useSearchParams()
   const name = useServiceName()
@@ -25,10 +26,11 @@ export default function Dashboard() {
   const some = sources.data?.some((s) => s.enabled) ?? false
   return (
     <Page title={t('dashboard.title')} lead={some ? t('dashboard.lead') : undefined} actions={some && <RangePicker {...period} />}>
-      <Loaded query={sources} lines={8}>
+      <Loaded query={newcomer === undefined ? { ...sources, data: undefined } : sources} lines={8}>
         {(list) => {
           const there = list.filter((s) => s.enabled).map((s) => s.name)
           if (there.length === 0) {
+            if (newcomer) return <Navigate replace to="/setup" />
             return (
               <Card>
                 <Empty icon={LayoutDashboard} title={t('dashboard.empty')} action={<ButtonLink look="primary" to="/setup">{t('dashboard.setup')}</ButtonLink>}>{t('dashboard.emptyText')}</Empty>

@@ -8,6 +8,7 @@ import { kindsOf, titleOf, type Kind, type KindSpec } from './catalogue'
 import { addressIn, fieldOf, fieldProblem, fileProblems, readContent, type Members } from './content'
 import { FieldHelp } from './FieldHelp'
 import { KeyFile } from './KeyFile'
+import { Sample } from './Sample'
 
 export interface Filled {
   name: string
@@ -76,6 +77,10 @@ export function CredentialForm({ service, name: name0, nameless = false, sameKey
     const typed = Object.fromEntries(spec.fields.map((f) => [f.name, valueOf(f.name).trim()]))
     onSubmit({ name: name.trim(), content: { ...members, ...typed } })
   }
+  const fill = (content: Members) => {
+    if (spec.file) setText({ text: JSON.stringify(bare(content)), file: t('sample.file') })
+    setValues(Object.fromEntries(spec.fields.map((f) => [f.name, String(content[f.name] ?? '')])))
+  }
   const choose = (next: Kind) => {
     setKind(next)
     setTried(0)
@@ -87,6 +92,7 @@ export function CredentialForm({ service, name: name0, nameless = false, sameKey
         {specs.length > 1 && (
           <Select label={t('form.kind')} value={kind} onChange={choose} choices={specs.map((s) => ({ id: s.kind, label: t(`kinds.${s.kind}`), hint: t(`kindHints.${service}.${s.kind}`, { defaultValue: '' }) }))} />
         )}
+        {spec === specs[0] && <Sample service={service} onSample={fill} />}
         {spec.file && sameKey && text === '' && (
           <div className="key-file">
             <div className="grow small">{t('form.sameKey', { address: addressIn(sameKey) })}</div>
