@@ -220,7 +220,7 @@ func (a *attempt) keep(ctx context.Context, source connector.Source, report conn
 		}
 		batch[i] = stored{Day: r.Date, ID: id, Metrics: r.Metrics, Sources: r.Sources}
 	}
-	known, err := a.store(ctx, source, report.TimeZone, batch, progress)
+	known, err := a.store(ctx, source, report, batch, progress)
 	if err != nil {
 		return nil, err
 	}
@@ -246,7 +246,7 @@ type keptRow struct {
 	metrics map[string]json.Number
 }
 
-func (a *attempt) store(ctx context.Context, source connector.Source, zone string, batch []stored, progress int16) (map[string]kept, error) {
+func (a *attempt) store(ctx context.Context, source connector.Source, report connector.Report, batch []stored, progress int16) (map[string]kept, error) {
 	known := map[string]kept{}
 	if a.run.DryRun {
 		first, err := time.Parse(time.DateOnly, batch[0].Day)
@@ -266,11 +266,12 @@ func (a *attempt) store(ctx context.Context, source connector.Source, zone strin
 	if err != nil {
 		return nil, err
 	}
+	zone := report.TimeZone
 	if zone == "" {
 		zone = a.zoneOf(a.run.SourceTimezone)
 	}
 	rows, err := a.q.KeepRows(ctx, a.conn, kpidb.KeepRowsParams{RunID: a.id, Claim: a.run.Claim, Rows: body, Progress: progress,
-		ApiVersion: a.connectors.Version(a.run.Service), Settled: yesterday(a.now(), zone).AddDate(0, 0, -source.Outlined().Settling())})
+		ApiVersion: a.connectors.Version(a.run.Service), Currency: report.Currency, Settled: yesterday(a.now(), zone).AddDate(0, 0, -source.Outlined().Settling())})
 	if err != nil {
 		return nil, fmt.Errorf("store figures: %w", err)
 	}

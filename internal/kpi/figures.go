@@ -1,6 +1,7 @@
 package kpi
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -23,8 +24,8 @@ type Figures struct {
 	Granularity string            `json:"granularity" enum:"day,week,month"`
 	Currency    string            `json:"currency" doc:"Of the source, unconverted; empty while it is not known" example:"EUR"`
 	Timezone    string            `json:"timezone" doc:"Of the source: its days are these" example:"Europe/Berlin"`
-	Rows        []FigureRow       `json:"rows"`
-	Totals      map[string]string `json:"totals" doc:"Sums over all rows; what does not add up over days is missing"`
+	Rows        []FigureRow       `json:"rows" doc:"By day; a week or month in which the currency changed is one for each"`
+	Totals      map[string]string `json:"totals" doc:"Sums over all rows in this currency; what does not add up over days is missing"`
 	Derived     map[string]string `json:"derived" doc:"Worked out from the totals, to six places"`
 }
 
@@ -34,6 +35,7 @@ type FigureRow struct {
 	To          wire.Day          `json:"to" format:"date" doc:"Last day with figures"`
 	Days        int               `json:"days" doc:"How many days have figures"`
 	Provisional bool              `json:"provisional" doc:"The source may still correct them"`
+	Currency    string            `json:"currency" doc:"Of the account that these days came from, empty while it is not known" example:"EUR"`
 	FetchedAt   wire.Time         `json:"fetchedAt" format:"date-time" doc:"Of a period: the oldest of its days"`
 	Metrics     map[string]string `json:"metrics" doc:"Of a day as the source gave them; of a week or month the sums"`
 	Derived     map[string]string `json:"derived"`
@@ -178,17 +180,21 @@ func (f *Figures) fill(rows []kpidb.ListFiguresRow, totals connector.Totals) err
 		if err := json.Unmarshal(r.Metrics, &metrics); err != nil {
 			return fmt.Errorf("stored figures of %s: %w", r.Day.Format(time.DateOnly), err)
 		}
-		period := wire.Day{Time: periodOf(r.Day, f.Granularity)}
-		if n := len(f.Rows); n == 0 || !f.Rows[n-1].Day.Equal(period.Time) {
+		period, currency := wire.Day{Time: periodOf(r.Day, f.Granularity)}, cmp.Or(r.Currency, f.Currency)
+		if n := len(f.Rows); n == 0 || !f.Rows[n-1].Day.Equal(period.Time) || f.Rows[n-1].Currency != currency {
 			end()
-			f.Rows = append(f.Rows, FigureRow{Day: period, FetchedAt: wire.Time(r.FetchedAt), Metrics: asText(metrics)})
+			f.Rows = append(f.Rows, FigureRow{Day: period, Currency: currency, FetchedAt: wire.Time(r.FetchedAt), Metrics: asText(metrics)})
 		}
 		row := &f.Rows[len(f.Rows)-1]
 		row.To, row.Days, row.Provisional = wire.Day{Time: r.Day}, row.Days+1, row.Provisional || r.Provisional
 		if r.FetchedAt.Before(time.Time(row.FetchedAt)) {
 			row.FetchedAt = wire.Time(r.FetchedAt)
 		}
-		for _, s := range []sums{all, part} {
+		into := []sums{all, part}
+		if currency != f.Currency { // euros and dollars are not added up
+			into = into[1:]
+		}
+		for _, s := range into {
 			if err := s.add(metrics, totals.Sums); err != nil {
 				return fmt.Errorf("stored figures of %s: %w", r.Day.Format(time.DateOnly), err)
 			}
@@ -223,7 +229,7 @@ func (f *Figures) table(columns []string, ratios []connector.Ratio) ([]byte, err
 	}
 	rows := [][]string{append([]string{"date", "days", "provisional", "currency"}, names...)}
 	for _, r := range f.Rows {
-		row := []string{r.Day.String(), strconv.Itoa(r.Days), strconv.FormatBool(r.Provisional), harmless(f.Currency)}
+		row := []string{r.Day.String(), strconv.Itoa(r.Days), strconv.FormatBool(r.Provisional), harmless(r.Currency)}
 		for _, name := range names {
 			v, ok := r.Metrics[name]
 			if !ok {

@@ -2,7 +2,7 @@
 
 -- name: ListFigures :many
 -- The primary key carries it.
-SELECT k.day, k.metrics, k.provisional, k.fetched_at FROM kpi_rows k
+SELECT k.day, k.metrics, k.provisional, k.fetched_at, coalesce(k.currency, '')::text AS currency FROM kpi_rows k
 WHERE k.user_id = current_user_no() AND k.service = sqlc.arg(service)::text AND k.day BETWEEN sqlc.arg(since)::date AND sqlc.arg(until)::date
 ORDER BY k.day;
 

@@ -77,6 +77,31 @@ func TestFiguresAreNeverAveraged(t *testing.T) {
 		"2026-03-01,2,true,'=EUR,0.20,,9000,10,,,,2,30.00,150,0.022222,0.111111,0.02,0.1,15\r\n")
 }
 
+// An account in another currency may take the service over; what it brings is not added to what was there.
+func TestCurrenciesAreNotAddedUp(t *testing.T) {
+	t.Parallel()
+	in := func(currency, date, spend string) kpidb.ListFiguresRow {
+		r := day(t, date, `{"spend": `+spend+`}`, false)
+		r.Currency = currency
+		return r
+	}
+	rows := []kpidb.ListFiguresRow{in("EUR", "2026-01-05", "1"), in("EUR", "2026-01-06", "2"), in("USD", "2026-01-07", "10"), in("", "2026-01-08", "20"), in("EUR", "2026-01-12", "4")}
+	f := Figures{Granularity: "week", Currency: "USD"}
+	if err := f.fill(rows, source(t, connector.Meta).Totals()); err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	for _, r := range f.Rows {
+		got += fmt.Sprint(r.Day, " to ", r.To, " ", r.Metrics["spend"], " ", r.Currency, "; ")
+	}
+	if want := "2026-01-05 to 2026-01-06 3 EUR; 2026-01-05 to 2026-01-08 30 USD; 2026-01-12 to 2026-01-12 4 EUR; "; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if f.Totals["spend"] != "30" {
+		t.Errorf("totals %v", f.Totals)
+	}
+}
+
 func TestFiguresOfTheOtherSources(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ metrics, derived string }{

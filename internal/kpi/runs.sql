@@ -169,12 +169,13 @@ WITH p AS (
     WHERE r.user_id = current_user_no() AND r.id = sqlc.arg(run_id)::uuid AND r.status = 'active' AND r.claim = sqlc.arg(claim)::uuid
     RETURNING r.id, r.user_id, r.service
 )
-INSERT INTO kpi_rows AS k (user_id, service, day, id, metrics, run_id, provisional, api_version, sources)
-SELECT p.user_id, p.service, n.day, n.id, n.metrics, p.id, n.day > sqlc.arg(settled)::date, sqlc.arg(api_version)::text, n.sources
+INSERT INTO kpi_rows AS k (user_id, service, day, id, metrics, run_id, provisional, api_version, sources, currency)
+SELECT p.user_id, p.service, n.day, n.id, n.metrics, p.id, n.day > sqlc.arg(settled)::date, sqlc.arg(api_version)::text, n.sources,
+    nullif(sqlc.arg(currency)::text, '')
 FROM p CROSS JOIN jsonb_to_recordset(sqlc.arg(rows)::jsonb) AS n (day date, id uuid, metrics jsonb, sources jsonb)
 ON CONFLICT (user_id, service, day) DO UPDATE
     SET metrics = excluded.metrics, run_id = excluded.run_id, fetched_at = now(), provisional = excluded.provisional,
-        api_version = excluded.api_version, sources = excluded.sources
+        api_version = excluded.api_version, sources = excluded.sources, currency = excluded.currency
 RETURNING k.day, k.id, k.written, coalesce(k.written_to, '')::text AS written_to;
 
 -- name: ListRuns :many

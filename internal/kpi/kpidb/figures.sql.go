@@ -34,7 +34,7 @@ func (q *Queries) FigureUnits(ctx context.Context, db DBTX, service string) (Fig
 
 const listFigures = `-- name: ListFigures :many
 
-SELECT k.day, k.metrics, k.provisional, k.fetched_at FROM kpi_rows k
+SELECT k.day, k.metrics, k.provisional, k.fetched_at, coalesce(k.currency, '')::text AS currency FROM kpi_rows k
 WHERE k.user_id = current_user_no() AND k.service = $1::text AND k.day BETWEEN $2::date AND $3::date
 ORDER BY k.day
 `
@@ -50,6 +50,7 @@ type ListFiguresRow struct {
 	Metrics     json.RawMessage
 	Provisional bool
 	FetchedAt   time.Time
+	Currency    string
 }
 
 // Statements of the figures.
@@ -68,6 +69,7 @@ func (q *Queries) ListFigures(ctx context.Context, db DBTX, arg ListFiguresParam
 			&i.Metrics,
 			&i.Provisional,
 			&i.FetchedAt,
+			&i.Currency,
 		); err != nil {
 			return nil, err
 		}

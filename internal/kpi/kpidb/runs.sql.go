@@ -486,22 +486,24 @@ func (q *Queries) GetRun(ctx context.Context, db DBTX, id uuid.UUID) (GetRunRow,
 
 const keepRows = `-- name: KeepRows :many
 WITH p AS (
-    UPDATE kpi_runs r SET progress = $4::smallint, beat_at = now()
-    WHERE r.user_id = current_user_no() AND r.id = $5::uuid AND r.status = 'active' AND r.claim = $6::uuid
+    UPDATE kpi_runs r SET progress = $5::smallint, beat_at = now()
+    WHERE r.user_id = current_user_no() AND r.id = $6::uuid AND r.status = 'active' AND r.claim = $7::uuid
     RETURNING r.id, r.user_id, r.service
 )
-INSERT INTO kpi_rows AS k (user_id, service, day, id, metrics, run_id, provisional, api_version, sources)
-SELECT p.user_id, p.service, n.day, n.id, n.metrics, p.id, n.day > $1::date, $2::text, n.sources
-FROM p CROSS JOIN jsonb_to_recordset($3::jsonb) AS n (day date, id uuid, metrics jsonb, sources jsonb)
+INSERT INTO kpi_rows AS k (user_id, service, day, id, metrics, run_id, provisional, api_version, sources, currency)
+SELECT p.user_id, p.service, n.day, n.id, n.metrics, p.id, n.day > $1::date, $2::text, n.sources,
+    nullif($3::text, '')
+FROM p CROSS JOIN jsonb_to_recordset($4::jsonb) AS n (day date, id uuid, metrics jsonb, sources jsonb)
 ON CONFLICT (user_id, service, day) DO UPDATE
     SET metrics = excluded.metrics, run_id = excluded.run_id, fetched_at = now(), provisional = excluded.provisional,
-        api_version = excluded.api_version, sources = excluded.sources
+        api_version = excluded.api_version, sources = excluded.sources, currency = excluded.currency
 RETURNING k.day, k.id, k.written, coalesce(k.written_to, '')::text AS written_to
 `
 
 type KeepRowsParams struct {
 	Settled    time.Time
 	ApiVersion string
+	Currency   string
 	Rows       json.RawMessage
 	Progress   int16
 	RunID      uuid.UUID
@@ -520,6 +522,7 @@ func (q *Queries) KeepRows(ctx context.Context, db DBTX, arg KeepRowsParams) ([]
 	rows, err := db.Query(ctx, keepRows,
 		arg.Settled,
 		arg.ApiVersion,
+		arg.Currency,
 		arg.Rows,
 		arg.Progress,
 		arg.RunID,
