@@ -1,6 +1,6 @@
 # One command each; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate examples-test build test vet tidy lint openapi-lint generate generate-check bench test-cluster module tools setup clean chaos soak
+.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate examples-test build test vet tidy lint openapi-lint generate generate-check bench test-cluster module tools setup clean chaos fuzz reproducible vulnerabilities races soak
 .SILENT:
 .NOTPARALLEL:
 
@@ -58,8 +58,13 @@ console/dist/index.html: $(console_sources) console/web/node_modules/.package-lo
 console-test: build ## play the console in a browser
 	cd console/web && npm test --silent
 
-screenshots: build ## pictures of every page of the console, into docs/images
-	cd console/web && SHOTS=$(CURDIR)/docs/images npm test --silent
+# Each page light, dark and on a phone; those that the documentation shows are copied into it.
+pictures := data---light data---dark data---phone setup-sample-light setup-done-light admin-overview-dark admin-apps-demo-mails-reset_password-light sign-in-phone
+screenshots: build ## pictures of every page of the console, into console/web/shots, and some into docs/images
+	rm -rf console/web/shots
+	cd console/web && SHOTS=$(CURDIR)/console/web/shots npm test --silent
+	mkdir -p docs/images
+	for p in $(pictures); do cp console/web/shots/$$p.png docs/images/; done
 
 sdk: sdk/typescript/dist/esm/index.js ## build the TypeScript SDK into sdk/typescript/dist
 sdk/typescript/dist/esm/index.js: $(shell find sdk/typescript/src sdk/typescript/peer sdk/typescript/*.json sdk/typescript/scripts -type f 2>/dev/null) sdk/typescript/node_modules/.package-lock.json
@@ -127,6 +132,21 @@ soak: build ## mixed load for SOAK (30m), and whether anything grows meanwhile, 
 test-cluster: setup ## replicas behind nginx, PgBouncer, failover, a read replica, Redis outage, overload and floods, with real processes
 	sh scripts/setup.sh cluster
 	go test ./internal/cluster -count 1 -v -timeout 15m -cluster
+
+FUZZTIME ?= 10m
+fuzz: ## run every fuzz target for FUZZTIME and the API with 100,000 requests, and write bench/FUZZ.md
+	FUZZTIME=$(FUZZTIME) sh scripts/fuzz.sh
+
+reproducible: ## build twice from nothing, in two directories, and compare
+	go test ./internal/supply -run TwoBuilds -count 1 -v -timeout 30m -fresh
+
+GOVULNCHECK := v1.1.4
+vulnerabilities: ## govulncheck; its database comes from the network
+	go run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK) ./...
+
+# The races with an outcome of their own, once more under the race detector.
+races: ## races on a real PostgreSQL under the race detector
+	go test -race ./internal/e2e ./internal/cli ./internal/limit -count 1 -timeout 30m -run '^Test(Parallel|Races|Acts|Two|ABurst|AParallelBurst|WritesNotice|OneRunPerTime)'
 
 release: console ## archives for linux and darwin with SBOM and SHA256SUMS, into dist/ (VERSION=1.2.3)
 	sh scripts/release.sh "$(VERSION)"

@@ -17,7 +17,7 @@ import (
 // badLine is a way to the real server on which the next refresh fails.
 type badLine struct {
 	*httptest.Server
-	next      atomic.Pointer[func(w http.ResponseWriter, real func() []byte)]
+	next      atomic.Pointer[func(w http.ResponseWriter, answer func() []byte)]
 	refreshes atomic.Int32
 }
 
@@ -25,7 +25,7 @@ func newBadLine(t *testing.T) *badLine {
 	t.Helper()
 	b := &badLine{}
 	b.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		forward := func() (*http.Response, []byte) {
+		forward := func() (int, string, []byte) {
 			req, err := http.NewRequestWithContext(r.Context(), r.Method, serverURL()+r.URL.RequestURI(), r.Body)
 			if err != nil {
 				panic(http.ErrAbortHandler)
@@ -40,18 +40,18 @@ func newBadLine(t *testing.T) *badLine {
 			if err != nil {
 				panic(http.ErrAbortHandler)
 			}
-			return resp, body
+			return resp.StatusCode, resp.Header.Get("Content-Type"), body
 		}
 		if r.URL.Path == "/v1/auth/refresh" {
 			b.refreshes.Add(1)
 			if fault := b.next.Swap(nil); fault != nil {
-				(*fault)(w, func() []byte { _, body := forward(); return body })
+				(*fault)(w, func() []byte { _, _, body := forward(); return body })
 				return
 			}
 		}
-		resp, body := forward()
-		w.Header().Set("Content-Type", resp.Header.Get("Content-Type"))
-		w.WriteHeader(resp.StatusCode)
+		status, contentType, body := forward()
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
 		_, _ = w.Write(body) // a client that is gone hears nothing
 	}))
 	t.Cleanup(b.Close)
@@ -66,19 +66,19 @@ func TestARefreshOnABadLine(t *testing.T) {
 		return func(w http.ResponseWriter, _ func() []byte) { w.WriteHeader(status); _, _ = io.WriteString(w, text) }
 	}
 	for name, c := range map[string]struct {
-		fault func(w http.ResponseWriter, real func() []byte)
+		fault func(w http.ResponseWriter, answer func() []byte)
 		want  error // nil: that of the network
 		code  string
 	}{
 		"a connection that breaks": {func(http.ResponseWriter, func() []byte) { abort() }, nil, ""},
-		"an answer that got lost":  {func(_ http.ResponseWriter, real func() []byte) { real(); abort() }, nil, ""},
-		"an answer that was cut off": {func(w http.ResponseWriter, real func() []byte) {
-			body := real()
+		"an answer that got lost":  {func(_ http.ResponseWriter, answer func() []byte) { answer(); abort() }, nil, ""},
+		"an answer that was cut off": {func(w http.ResponseWriter, answer func() []byte) {
+			body := answer()
 			w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 			_, _ = w.Write(body[:len(body)/2])
 		}, io.ErrUnexpectedEOF, ""},
-		"half an answer": {func(w http.ResponseWriter, real func() []byte) {
-			body := real()
+		"half an answer": {func(w http.ResponseWriter, answer func() []byte) {
+			body := answer()
 			_, _ = w.Write(body[:len(body)/2])
 		}, client.ErrAnswer, ""},
 		"the page of a hotel":       {page(200, "<html>Welcome"), client.ErrAnswer, ""},

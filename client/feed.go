@@ -131,7 +131,7 @@ func (v *Verifier) Follow(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pause/2 + rand.N(pause/2)): // by chance: many backends lost the same server
+		case <-time.After(pause/2 + rand.N(pause/2)): //nolint:gosec // by chance, since many backends lost the same server; it is no secret
 		}
 		pause = min(2*pause, 2*time.Second)
 	}

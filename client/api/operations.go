@@ -889,6 +889,61 @@ func (a *API) SetBrand(ctx context.Context, id string, body SetBrandRequest) (*E
 	return out, nil
 }
 
+// ListMailTemplates: List the mails of an app.
+// Every kind of mail, and whether the app has words of its own for it.
+// GET /v1/admin/apps/{id}/mail-templates
+func (a *API) ListMailTemplates(ctx context.Context, id string) (*ListMailTemplatesResult, error) {
+	out := new(ListMailTemplatesResult)
+	if err := a.send(ctx, "GET", "/v1/admin/apps/"+url.PathEscape(id)+"/mail-templates", nil, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// ResetMailTemplate: Give a mail its default words again.
+// For operators.
+// DELETE /v1/admin/apps/{id}/mail-templates/{kind}
+func (a *API) ResetMailTemplate(ctx context.Context, id string, kind string) (*MailTemplateResult, error) {
+	out := new(MailTemplateResult)
+	if err := a.send(ctx, "DELETE", "/v1/admin/apps/"+url.PathEscape(id)+"/mail-templates/"+url.PathEscape(kind), nil, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// GetMailTemplate: One mail of an app.
+// Words are Go templates; which fields they may use is in the documentation of mails.
+// GET /v1/admin/apps/{id}/mail-templates/{kind}
+func (a *API) GetMailTemplate(ctx context.Context, id string, kind string) (*MailTemplateResult, error) {
+	out := new(MailTemplateResult)
+	if err := a.send(ctx, "GET", "/v1/admin/apps/"+url.PathEscape(id)+"/mail-templates/"+url.PathEscape(kind), nil, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// SetMailTemplate: Change the words of a mail.
+// Words are Go templates; which fields they may use is in the documentation of mails. They are tried out first, and hold for the next mail. For operators.
+// PUT /v1/admin/apps/{id}/mail-templates/{kind}
+func (a *API) SetMailTemplate(ctx context.Context, id string, kind string, body MailChange) (*MailTemplateResult, error) {
+	out := new(MailTemplateResult)
+	if err := a.send(ctx, "PUT", "/v1/admin/apps/"+url.PathEscape(id)+"/mail-templates/"+url.PathEscape(kind), body, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// PreviewMailTemplate: Show what words would send.
+// Words are Go templates; which fields they may use is in the documentation of mails. The answer holds sample data; nothing is kept or sent.
+// POST /v1/admin/apps/{id}/mail-templates/{kind}/preview
+func (a *API) PreviewMailTemplate(ctx context.Context, id string, kind string, body MailChange) (*PreviewMailTemplateResult, error) {
+	out := new(PreviewMailTemplateResult)
+	if err := a.send(ctx, "POST", "/v1/admin/apps/"+url.PathEscape(id)+"/mail-templates/"+url.PathEscape(kind)+"/preview", body, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RevokeApp: Sign everybody of an app out.
 // Ends all access tokens and sessions of the app, the caller's own too if it is theirs.
 // POST /v1/admin/apps/{id}/revoke

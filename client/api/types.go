@@ -911,6 +911,11 @@ type ListLiveSessionsResult struct {
 	NextCursor *string `json:"nextCursor"`
 }
 
+// ListMailTemplatesResult is a schema of the API.
+type ListMailTemplatesResult struct {
+	Data []MailTemplateBrief `json:"data"`
+}
+
 // ListMailsResult is a schema of the API.
 type ListMailsResult struct {
 	Data []KeptMail `json:"data"`
@@ -1004,6 +1009,54 @@ type LogoutResult struct {
 	Message string `json:"message"`
 }
 
+// MailChange is a schema of the API.
+type MailChange struct {
+	// A template, at most 64 KiB
+	Html *string `json:"html,omitempty"`
+	// A template of one line, at most 500 bytes
+	Subject *string `json:"subject,omitempty"`
+	// A template, at most 16 KiB
+	Text *string `json:"text,omitempty"`
+}
+
+// MailTemplate is a schema of the API.
+type MailTemplate struct {
+	// The app has words of its own
+	Custom bool `json:"custom"`
+	// What is sent without words of its own
+	Default MailWords `json:"default"`
+	Html    string    `json:"html"`
+	Kind    string    `json:"kind"`
+	Subject string    `json:"subject"`
+	Text    string    `json:"text"`
+	// null: never changed
+	UpdatedAt *time.Time `json:"updatedAt"`
+}
+
+// MailTemplateBrief is a schema of the API.
+type MailTemplateBrief struct {
+	// The app has words of its own
+	Custom bool   `json:"custom"`
+	Kind   string `json:"kind"`
+	// As a template
+	Subject string `json:"subject"`
+	// null: never changed
+	UpdatedAt *time.Time `json:"updatedAt"`
+}
+
+// MailTemplateResult is a schema of the API.
+type MailTemplateResult struct {
+	Data MailTemplate `json:"data"`
+}
+
+// MailWords is a schema of the API.
+type MailWords struct {
+	Html string `json:"html"`
+	// One line
+	Subject string `json:"subject"`
+	Text    string `json:"text"`
+}
+
 // Mapping is a schema of the API.
 type Mapping struct {
 	CreatedAt     time.Time `json:"createdAt"`
@@ -1046,6 +1099,11 @@ type Preview struct {
 	Next     []time.Time `json:"next"`
 	Service  string      `json:"service"`
 	Timezone string      `json:"timezone"`
+}
+
+// PreviewMailTemplateResult is a schema of the API.
+type PreviewMailTemplateResult struct {
+	Data MailWords `json:"data"`
 }
 
 // PreviewScheduleResult is a schema of the API.

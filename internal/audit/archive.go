@@ -34,6 +34,14 @@ var ErrNotIntact = errors.New("the months to archive are not as they were sealed
 // Archive moves all months before a moment into files of dir, each log's by itself. owner is a connection with the rights of
 // turkey_owner. A month leaves the database when its file is whole, was read again and is on record.
 func (k *Keeper) Archive(ctx context.Context, owner *pgx.Conn, before time.Time, dir string, force bool) ([]Archived, error) {
+	var alone bool
+	if err := owner.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(archiveLock)).Scan(&alone); err != nil {
+		return nil, err
+	}
+	if !alone {
+		return nil, ErrArchiving
+	}
+	defer owner.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, int64(archiveLock)) //nolint:errcheck // it ends with the connection anyway
 	if _, err := k.Seal(ctx); err != nil {
 		return nil, err
 	}

@@ -16,7 +16,7 @@ import (
 var (
 	appIDPattern = regexp.MustCompile(`^[a-zA-Z0-9_-]{1,100}$`)
 	// RFC 5321 dot-atom local part, then labels of a domain; quoted local parts and address literals are not accepted.
-	emailPattern   = regexp.MustCompile("^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
+	emailPattern = regexp.MustCompile("^[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\\.)+[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")
 	// An encoded word (RFC 2047) has no place in an address, and there are mail servers that decode it all the same: they
 	// would deliver to another address than the one that was checked.
 	encodedWord    = regexp.MustCompile(`=\?[^?]+\?[bq]\?.*\?=`)

@@ -189,8 +189,7 @@ func (p *program) auditArchive() *cobra.Command {
 		case before == "" && cfg.AuditRetentionDays == 0:
 			return usageError{errors.New("--before is needed, or AUDIT_RETENTION_DAYS; see gravy audit archive --help")}
 		case before == "":
-			day := time.Now().UTC().AddDate(0, 0, -cfg.AuditRetentionDays)
-			until = time.Date(day.Year(), day.Month(), 1, 0, 0, 0, 0, time.UTC)
+			until = audit.Retention{Days: cfg.AuditRetentionDays}.Before(time.Now())
 		}
 		if until.After(time.Now()) {
 			return usageError{errors.New("--before: only months that are over are archived")}

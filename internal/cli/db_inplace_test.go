@@ -263,7 +263,7 @@ func (o *oldTurkey) serves(t *testing.T, s *server) {
 	login("bob@example.org", oldWritten, "default-app", 200)
 	fresh := login("ada@example.org", oldPassword, "shop", 200)
 	text, _ := fresh.at("data", "accessToken").(string)
-	token, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.ES256})
+	token, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil || token.Signatures[0].Header.KeyID != "key_old" {
 		t.Errorf("the new token is not signed by the signer of before: %v", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"turkey/console"
@@ -265,6 +266,8 @@ func assemble(ctx context.Context, cfg *config.Config, postgres *database, log *
 	h.keeper.Work(h.jobs)
 	h.operator = newOperator(cfg, h.db, log, h.jobs, sender)
 	h.keeper.Watch(h.jobs, h.operator)
+	h.keeper.Retain(h.jobs, audit.Retention{Dir: cfg.AuditArchiveDir, Days: cfg.AuditRetentionDays, Operator: h.operator,
+		Owner: func(ctx context.Context) (*pgx.Conn, error) { return ownerOf(ctx, postgres) }})
 	doctor.New(doctorConfig(cfg, postgres, h.db, h.users.IssuerStates)).Watch(h.jobs, h.operator)
 	if cfg.Vault() {
 		if err := h.assembleVault(ctx, connectors); err != nil {

@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -50,7 +51,7 @@ func TestThePrimaryFailsOver(t *testing.T) {
 		t.Error("nothing failed: was there an outage?")
 	}
 	l.none(func(e event) bool { // 503 with the time to wait, and none of them once everything was back
-		f, ok := e.err.(failure)
+		f, ok := errors.AsType[failure](e.err)
 		return ok && f.status == 503 && f.header.Get("Retry-After") != "" && e.at.After(killed.Add(-time.Second)) && e.at.Before(promoted.Add(5*time.Second))
 	})
 	l.kept(b.caller)

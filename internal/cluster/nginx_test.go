@@ -27,12 +27,12 @@ func nginx(t testing.TB, ports ...string) (*process, caller) {
 	content, err := os.ReadFile("../../deploy/nginx/turkey.conf")
 	must(t, err)
 	text := string(content)
-	edit := func(old, new string) {
+	edit := func(old, replacement string) {
 		t.Helper()
 		if !strings.Contains(text, old) {
 			t.Fatalf("deploy/nginx/turkey.conf has no %q", old)
 		}
-		text = strings.ReplaceAll(text, old, new)
+		text = strings.ReplaceAll(text, old, replacement)
 	}
 	var servers strings.Builder
 	for line := range strings.Lines(text) {

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -248,7 +249,7 @@ func TestAReplicaIsKilled(t *testing.T) {
 	}
 	l.stop()
 	l.none(func(e event) bool { // a write that was on its way may have been done: nginx does not send it twice
-		f, ok := e.err.(failure)
+		f, ok := errors.AsType[failure](e.err)
 		return ok && f.status == 502 && f.method != "GET" && e.at.After(killed.Add(-time.Second)) && e.at.Before(killed.Add(time.Second))
 	})
 	l.kept(front)

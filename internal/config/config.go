@@ -83,7 +83,7 @@ type Config struct {
 	KMSToken       Secret   `env:"VAULT_KMS_TOKEN"`
 	KMSNamespace   string   `env:"VAULT_KMS_NAMESPACE"`
 
-	AuditRetentionDays int    `env:"AUDIT_RETENTION_DAYS"` // what `gravy audit archive` leaves in the database; 0: it has to be told
+	AuditRetentionDays int    `env:"AUDIT_RETENTION_DAYS"` // what the server and `gravy audit archive` leave in the database; 0: it has to be told
 	AuditArchiveDir    string `env:"AUDIT_ARCHIVE_DIR"`
 	AuditCheckpoints   string `env:"AUDIT_CHECKPOINT_FILE"` // gets the newest seal as a line once an hour
 

@@ -187,9 +187,10 @@ func isOutage(err error) bool {
 			return true
 		}
 		switch pe.Code {
-		// Shutdown, crash, starting up, read-only (a demoted primary), in the way of what a replica replays.
-		case "57P01", "57P02", "57P03", "25006", "40001":
+		case "57P01", "57P02", "57P03", "25006": // shutdown, crash, starting up, read-only (a demoted primary)
 			return true
+		case "40001": // in the way of what a replica replays
+			return strings.Contains(pe.Message, "conflict with recovery")
 		}
 		return false
 	}

@@ -105,7 +105,7 @@ func (r *replica) look(ctx context.Context, primary *pgxpool.Pool, known *[]mark
 	if err := primary.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&lsn); err != nil {
 		return err
 	}
-	m.lsn = uint64(lsn) //nolint:gosec // a position in the log is not negative
+	m.lsn = uint64(lsn)
 	if *known = append(*known, m); len(*known) > marks {
 		*known = (*known)[1:]
 	}
@@ -118,7 +118,7 @@ func (r *replica) look(ctx context.Context, primary *pgxpool.Pool, known *[]mark
 		return err
 	}
 	for i := len(*known) - 1; i >= 0; i-- {
-		if (*known)[i].lsn <= uint64(replayed) { //nolint:gosec // as above
+		if (*known)[i].lsn <= uint64(replayed) {
 			r.asOf.Store((*known)[i].at.UnixNano())
 			*known = (*known)[i:]
 			break

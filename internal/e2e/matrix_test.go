@@ -233,7 +233,7 @@ func (s *replica) operations() (all []operation) {
 
 // ofApp reports whether the app's own administrators may do it.
 func (o operation) ofApp() bool {
-	return strings.HasPrefix(o.path, "/v1/admin/apps/{id}") && o.id != "updateApp" && o.id != "deleteApp"
+	return strings.HasPrefix(o.path, "/v1/admin/apps/{id}") && !slices.Contains([]string{"updateApp", "deleteApp", "setMailTemplate", "resetMailTemplate"}, o.id)
 }
 
 var (

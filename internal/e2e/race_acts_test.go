@@ -14,7 +14,7 @@ func TestActsOfOtherHalvesMeet(t *testing.T) {
 	either := func(i int) *replica { return []*replica{s, b}[i%2] }
 
 	t.Run("a credential is enabled and deleted", func(t *testing.T) {
-		for round := range 10 {
+		for round := range 6 {
 			h := s.holder()
 			first, second := h.saved("google_sheets", "First", pasted(1)), h.saved("google_sheets", "Second", pasted(2))
 			all := together(6, func(i int) answer {
@@ -44,11 +44,11 @@ func TestActsOfOtherHalvesMeet(t *testing.T) {
 	t.Run("keys are rotated while tokens are made", func(t *testing.T) {
 		u, operator := s.user("shop"), s.user("default-app", "role = 'admin'")
 		var emails []string // of one account few sign-ins are judged at a time
-		for range 24 {
+		for range 12 {
 			_, email := s.account("shop")
 			emails = append(emails, email)
 		}
-		all := together(24, func(i int) answer {
+		all := together(12, func(i int) answer {
 			if i%4 == 0 {
 				return either(i).call("POST", "/v1/admin/keys/rotate", operator.access, object{"keepOld": true})
 			}
@@ -74,7 +74,7 @@ func TestActsOfOtherHalvesMeet(t *testing.T) {
 
 	t.Run("tokens are revoked and refreshed", func(t *testing.T) {
 		operator := s.user("default-app", "role = 'admin'")
-		for range 8 {
+		for range 4 {
 			u := s.user("shop")
 			all := together(5, func(i int) answer {
 				if i == 0 {
@@ -96,7 +96,7 @@ func TestActsOfOtherHalvesMeet(t *testing.T) {
 	})
 
 	t.Run("two administrators demote each other", func(t *testing.T) {
-		for range 5 {
+		for range 3 {
 			app := fmt.Sprintf("duel-%d", s.users.Add(1))
 			one, other := s.user(app, "role = 'admin'"), s.user(app, "role = 'admin'")
 			all := together(2, func(i int) answer {

@@ -315,9 +315,11 @@ func (w *world) checkLog() {
 	text := w.log.String()
 	if w.t.Failed() {
 		var odd []string
-		for line := range strings.Lines(text) {
-			if len(odd) < 40 && (strings.Contains(line, "level=WARN") || strings.Contains(line, "level=ERROR")) {
-				odd = append(odd, line)
+		for _, level := range []string{"level=ERROR", "level=WARN"} {
+			for line := range strings.Lines(text) {
+				if len(odd) < 40 && strings.Contains(line, level) {
+					odd = append(odd, line)
+				}
 			}
 		}
 		w.t.Logf("warnings of the servers:\n%s", strings.Join(odd, ""))

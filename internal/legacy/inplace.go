@@ -20,7 +20,7 @@ type InPlace struct {
 	Progress   Progress
 }
 
-// ErrRefused: rows that would be lost. They are in the report, as failed.
+// ErrRefused is about rows that would be lost. They are in the report, as failed.
 var ErrRefused = errors.New("these rows cannot be kept as they are, and nothing was changed: mend or delete them in the predecessor's tables and run it again")
 
 // Run upgrades. No report: another process was faster, and there is nothing left to do. With an error nothing has changed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"regexp"
 	"slices"
 	"strings"
@@ -86,7 +87,9 @@ func (c Turkey) Run(ctx context.Context) (*Report, error) {
 		return nil, errors.New("the source is a database of the KPI ETL predecessor: use gravy import kpi-etl")
 	}
 	i := &turkeyImport{q: legacydb.New(), src: src, report: newReport(src, c.DryRun), keysTo: c.Keys, mapApp: c.MapApp, eventApp: c.EventApp, progress: c.Progress,
-		together: 1, transact: func(ctx context.Context, fn func(tx pgx.Tx) error) error { return transact(ctx, c.Target, c.DryRun, fn) }}
+		together: 1, transact: func(ctx context.Context, fn func(tx pgx.Tx) error) error {
+			return transact(ctx, c.Target, c.DryRun, fn)
+		}}
 	return i.report, i.run(ctx)
 }
 
@@ -164,6 +167,11 @@ func (i *turkeyImport) users(ctx context.Context) error {
 			return err
 		}
 		done += len(batch)
+		if batches := done / usersAtOnce; i.whole && bits.OnesCount(uint(batches)) == 1 { // whenever it has doubled
+			if err := i.write(ctx, func(tx pgx.Tx, _ *tally) error { return db.Replan(ctx, tx) }); err != nil {
+				return err
+			}
+		}
 		i.progress.tell("users", done, len(users))
 	}
 	return nil

@@ -27,6 +27,7 @@ func (s *Server) mountPages() {
 	s.mux.HandleFunc("GET /docs", s.serveDocs)
 	s.mux.HandleFunc("GET /docs/style.css", serveStyle)
 	s.mux.HandleFunc("GET /docs/{page}", s.serveGuide)
+	s.mux.HandleFunc("GET /docs/images/{file}", s.servePicture)
 	s.mux.HandleFunc("GET /api/docs", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/docs", http.StatusFound)
 	})

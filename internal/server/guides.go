@@ -123,6 +123,16 @@ func (links) Transform(doc *ast.Document, _ marktext.Reader, _ parser.Context) {
 	}
 }
 
+// servePicture answers a picture of the pages.
+func (s *Server) servePicture(w http.ResponseWriter, r *http.Request) {
+	name := "images/" + r.PathValue("file")
+	if _, err := fs.Stat(docs.Pages, name); err != nil || !strings.HasSuffix(name, ".png") {
+		s.WriteError(w, r, fault.New(fault.NotFound, "not_found", "There is no such picture"))
+		return
+	}
+	http.ServeFileFS(w, r, docs.Pages, name)
+}
+
 func (s *Server) serveGuide(w http.ResponseWriter, r *http.Request) {
 	all, err := guides()
 	if err != nil {

@@ -20,28 +20,28 @@ func TestAStopLingers(t *testing.T) {
 	cfg := quiet()
 	cfg.Linger = 2 * time.Second
 	url, stop, done := serve(t, server.New(cfg), time.Second)
-	get := func(path string) *http.Response {
+	get := func(path string) (status int, last bool) {
 		t.Helper()
 		res, err := http.Get(url + path)
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer res.Body.Close()
 		_, _ = io.Copy(io.Discard, res.Body)
-		res.Body.Close()
-		return res
+		return res.StatusCode, res.Close
 	}
-	if res := get("/livez"); res.StatusCode != 200 || res.Close {
-		t.Errorf("%d, close %v", res.StatusCode, res.Close)
+	if status, last := get("/livez"); status != 200 || last {
+		t.Errorf("%d, close %v", status, last)
 	}
 	begin := time.Now()
 	stop()
-	for res := get("/livez"); !res.Close; res = get("/livez") {
+	for _, last := get("/livez"); !last; _, last = get("/livez") {
 		if time.Since(begin) > cfg.Linger {
 			t.Fatal("answers do not close their connections")
 		}
 	}
-	if res := get("/readyz"); res.StatusCode != 503 || !res.Close {
-		t.Errorf("ready: %d, close %v", res.StatusCode, res.Close)
+	if status, last := get("/readyz"); status != 503 || !last {
+		t.Errorf("ready: %d, close %v", status, last)
 	}
 	if err := <-done; err != nil {
 		t.Error(err)

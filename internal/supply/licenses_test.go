@@ -132,7 +132,7 @@ func TestLicences(t *testing.T) {
 	b.WriteString("\nNone is under a licence that reaches the program it is in (GPL, LGPL, AGPL, SSPL). The list of common passwords is from zxcvbn (MIT).\n")
 	const name = "docs/licenses.md"
 	if *update {
-		if err := os.WriteFile(filepath.Join(root, name), b.Bytes(), 0o644); err != nil { //nolint:gosec // a page of the documentation
+		if err := os.WriteFile(filepath.Join(root, name), b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

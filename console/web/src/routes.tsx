@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next'
 import { useRouteError, type RouteObject } from 'react-router'
 import { Centre, Operators, SignedIn, SignedOut } from './shell/Gate'
-import { Shell } from './shell/Shell'
+import { page } from './shell/lazyPage'
 import { ButtonLink } from './ui/Button'
 import { Failure } from './ui/Feedback'
 import { adminRoutes } from './pages/admin'
@@ -28,7 +28,7 @@ export const routes: RouteObject[] = [
         element: <SignedIn />,
         children: [
           {
-            element: <Shell />,
+            element: page(() => import('./shell/Shell')),
             children: [
               {
                 errorElement: <Broken inside />,

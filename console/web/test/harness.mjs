@@ -102,18 +102,22 @@ export async function signIn(page, base, { email, password } = demo) {
   await page.getByRole('navigation').waitFor()
 }
 
+/** Shows the page in a colour scheme: its colours are painted, and no transition to them runs any more. */
+async function inColours(page, colorScheme) {
+  await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+  await page.evaluate(async () => {
+    for (let i = 0; i < 2; i++) await new Promise((done) => requestAnimationFrame(done))
+    await Promise.allSettled(document.getAnimations().filter((a) => a instanceof CSSTransition).map((a) => a.finished))
+  })
+  await page.waitForFunction(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(document.getAnimations().every((a) => !(a instanceof CSSTransition)))))))
+}
+
 /** Violations of WCAG 2.2 A and AA, in both colour schemes, as readable lines. */
 export async function violations(page) {
   const lines = []
   await page.waitForFunction(() => !document.querySelector('[data-live-announcer] [role=img]')) // what was announced of a busy button outlives it by seconds
   for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
-    // Colours of the other scheme: they are painted, and no transition to them runs any more.
-    await page.evaluate(async () => {
-      for (let i = 0; i < 2; i++) await new Promise((done) => requestAnimationFrame(done))
-      await Promise.allSettled(document.getAnimations().filter((a) => a instanceof CSSTransition).map((a) => a.finished))
-    })
-    await page.waitForFunction(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done(document.getAnimations().every((a) => !(a instanceof CSSTransition)))))))
+    await inColours(page, colorScheme)
     for (const v of await AxeBuilder(page)) lines.push(`${colorScheme}: ${v.id}: ${v.help}: ${v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')}`)
   }
   await page.emulateMedia({ colorScheme: 'light' })
@@ -127,11 +131,11 @@ export async function shoot(page, name) {
   await mkdir(folder, { recursive: true })
   const size = page.viewportSize()
   for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
+    await inColours(page, colorScheme)
     await page.screenshot({ path: join(folder, `${name}-${colorScheme}.png`) })
   }
-  await page.emulateMedia({ colorScheme: 'light' })
   await page.setViewportSize({ width: 390, height: 844 })
+  await inColours(page, 'light')
   await page.screenshot({ path: join(folder, `${name}-phone.png`) })
   await page.setViewportSize(size)
 }

@@ -89,7 +89,7 @@ test('a form that the server refuses says so with a countdown or the id of the r
   const create = dialog.getByRole('button', { name: 'New app' })
   await field(page, 'Id').fill(demo.app)
   await create.click()
-  await dialog.getByText(/already/i).waitFor() // 409, from the server itself
+  await dialog.getByText('There is an app of this id').waitFor() // 409, from the server itself
   await field(page, 'Id').fill('troubled')
   for (const [status, body, words] of [
     [429, { error: 'rate_limit_exceeded', message: 'Too many requests', retryAfter: 2 }, /try again in \d second/],

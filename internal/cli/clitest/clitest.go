@@ -110,7 +110,7 @@ func command(name string, args ...string) (*exec.Cmd, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(self, args...)
+	cmd := exec.Command(self, args...) //nolint:gosec // this binary
 	cmd.Env = []string{"TURKEY_TEST_MAIN=" + name, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	return cmd, nil
 }

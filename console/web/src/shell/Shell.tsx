@@ -8,7 +8,7 @@ import { Link, NavLink, Outlet, useLocation } from 'react-router'
 import { useAccount, useUser } from '../session/context'
 import { Button } from '../ui/Button'
 import { Skeleton } from '../ui/Feedback'
-import { Acts } from '../ui/More'
+import { Acts } from '../ui/Acts'
 import { Brand } from './Brand'
 import { applyTheme, type Theme } from './theme'
 
@@ -46,7 +46,7 @@ const administration: readonly Item[] = [
 ]
 
 /** Everything around the pages of somebody who is signed in. */
-export function Shell() {
+export default function Shell() {
   const { t } = useTranslation()
   const user = useUser()
   const account = useAccount()

@@ -540,6 +540,8 @@ export interface ExportedSession {
 }
 
 export interface FigureRow {
+  /** Of the account that these days came from, empty while it is not known */
+  currency: string
   /** First day of the period */
   day: string
   /** How many days have figures */
@@ -562,12 +564,13 @@ export interface Figures {
   derived: Record<string, string>
   from: string
   granularity: "day" | "week" | "month"
+  /** By day; a week or month in which the currency changed is one for each */
   rows: Array<FigureRow>
   service: string
   /** Of the source: its days are these */
   timezone: string
   to: string
-  /** Sums over all rows; what does not add up over days is missing */
+  /** Sums over all rows in this currency; what does not add up over days is missing */
   totals: Record<string, string>
 }
 

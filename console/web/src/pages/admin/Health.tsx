@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next'
 import { useAdmin } from '../../session/context'
 import { Button } from '../../ui/Button'
 import { Badge, Loaded } from '../../ui/Feedback'
-import { CopyButton } from '../../ui/More'
+import { CopyButton } from '../../ui/CopyButton'
 import { Card, Page } from '../../ui/Page'
 import { Table } from '../../ui/Table'
 

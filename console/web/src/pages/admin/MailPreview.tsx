@@ -2,7 +2,7 @@ import type { schemas } from '@turkey/sdk'
 import { useMemo, useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Notice } from '../../ui/Feedback'
-import { Tabs } from '../../ui/More'
+import { Tabs } from '../../ui/Tabs'
 
 /** A mail as its reader sees it. The HTML is in a frame that runs nothing and knows nothing of this page. */
 export function MailPreview({ words, stale }: { words: schemas.MailWords; stale: boolean }) {

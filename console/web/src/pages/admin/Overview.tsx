@@ -5,6 +5,7 @@ import { number } from '../../format'
 import { useAdmin } from '../../session/context'
 import { Badge, Loaded, Notice } from '../../ui/Feedback'
 import { Card, Defs, Page } from '../../ui/Page'
+import './admin.css'
 
 export default function Overview() {
   const { t } = useTranslation('admin')
@@ -16,7 +17,7 @@ export default function Overview() {
       <Loaded query={health}>
         {({ data }) => (
           <>
-            <div className="grid">
+            <div className="grid stats">
               {([['apps', data.stats.apps], ['users', data.stats.users], ['sessions', data.stats.sessions], ['logins', data.stats.logins24h]] as const).map(([name, value]) => (
                 <Card key={name}><div className="stat"><span className="soft">{t(`overview.${name}`)}</span><span className="value">{number(value)}</span></div></Card>
               ))}

@@ -1,7 +1,7 @@
 import { useTranslation } from 'react-i18next'
 import { apiError } from '../../api/explain'
 import { Failure, Notice } from '../../ui/Feedback'
-import { CopyButton } from '../../ui/More'
+import { CopyButton } from '../../ui/CopyButton'
 
 /** A spreadsheet that cannot be read. Where it is not shared, the address to share it with, ready to copy. */
 export function SheetTrouble({ error, retry }: { error: unknown; retry: () => void }) {

@@ -7,7 +7,7 @@ import { Button } from '../../ui/Button'
 import { Dialog } from '../../ui/Dialog'
 import { Failure, Notice } from '../../ui/Feedback'
 import { Select, TextField } from '../../ui/Field'
-import { CopyButton } from '../../ui/More'
+import { CopyButton } from '../../ui/CopyButton'
 import { toast } from '../../ui/toast'
 import { EventChoice } from './EventChoice'
 

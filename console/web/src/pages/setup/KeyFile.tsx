@@ -3,7 +3,8 @@ import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Button } from '../../ui/Button'
 import { TextField } from '../../ui/Field'
-import { CopyButton, FileDrop } from '../../ui/More'
+import { CopyButton } from '../../ui/CopyButton'
+import { FileDrop } from '../../ui/FileDrop'
 import type { Members } from './content'
 
 interface KeyFileProps {

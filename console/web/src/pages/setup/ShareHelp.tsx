@@ -3,7 +3,7 @@ import { useTranslation } from 'react-i18next'
 import { useApi } from '../../session/context'
 import { Button } from '../../ui/Button'
 import { Failure, Skeleton } from '../../ui/Feedback'
-import { CopyButton } from '../../ui/More'
+import { CopyButton } from '../../ui/CopyButton'
 
 /** How a spreadsheet gets into the list: it is shared with the service account's address. */
 export function ShareHelp({ credential, onLook, looking }: { credential: number; onLook: () => void; looking: boolean }) {
