@@ -64,7 +64,7 @@ screenshots: build ## pictures of every page of the console, into console/web/sh
 	rm -rf console/web/shots
 	cd console/web && SHOTS=$(CURDIR)/console/web/shots npm test --silent
 	mkdir -p docs/images
-	for p in $(pictures); do cp console/web/shots/$$p.png docs/images/; done
+	cd console/web && node scripts/pictures.mjs shots $(CURDIR)/docs/images $(pictures)
 
 sdk: sdk/typescript/dist/esm/index.js ## build the TypeScript SDK into sdk/typescript/dist
 sdk/typescript/dist/esm/index.js: $(shell find sdk/typescript/src sdk/typescript/peer sdk/typescript/*.json sdk/typescript/scripts -type f 2>/dev/null) sdk/typescript/node_modules/.package-lock.json

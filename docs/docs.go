@@ -5,5 +5,5 @@ import "embed"
 
 // Pages are the files of this directory that are read in a browser.
 //
-//go:embed *.md *.svg images/*.png
+//go:embed *.md *.svg images/*.webp
 var Pages embed.FS

@@ -604,6 +604,8 @@ type ExportedSession struct {
 
 // FigureRow is a schema of the API.
 type FigureRow struct {
+	// Of the account that these days came from, empty while it is not known
+	Currency string `json:"currency"`
 	// First day of the period
 	Day string `json:"day"`
 	// How many days have figures
@@ -627,12 +629,13 @@ type Figures struct {
 	Derived     map[string]string `json:"derived"`
 	From        string            `json:"from"`
 	Granularity string            `json:"granularity"`
-	Rows        []FigureRow       `json:"rows"`
-	Service     string            `json:"service"`
+	// By day; a week or month in which the currency changed is one for each
+	Rows    []FigureRow `json:"rows"`
+	Service string      `json:"service"`
 	// Of the source: its days are these
 	Timezone string `json:"timezone"`
 	To       string `json:"to"`
-	// Sums over all rows; what does not add up over days is missing
+	// Sums over all rows in this currency; what does not add up over days is missing
 	Totals map[string]string `json:"totals"`
 }
 

@@ -164,6 +164,10 @@ func outage(err error) error {
 	if unstorable(err) {
 		return fault.New(fault.Invalid, "", "A value is too long, or holds a character that cannot be stored").Because(err)
 	}
+	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == "40P01" { // deadlock: PostgreSQL let others go first, and nothing was written
+		return fault.New(fault.Unavailable, "", "Another change of the same account came in between. Nothing was changed; please try again.").
+			WithRetryAfter(time.Second).Because(err)
+	}
 	if !isOutage(err) {
 		return err
 	}

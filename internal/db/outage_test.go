@@ -154,6 +154,9 @@ func TestIsOutage(t *testing.T) {
 			t.Errorf("%v became %v", c.err, out)
 		}
 	}
+	if out := db.Outage(sqlState("40P01")); !unavailable(out) || !strings.Contains(out.Error(), "Nothing was changed") {
+		t.Errorf("a deadlock became %v", out)
+	}
 	if db.Outage(nil) != nil {
 		t.Error("an outage without an error")
 	}

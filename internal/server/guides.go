@@ -126,7 +126,7 @@ func (links) Transform(doc *ast.Document, _ marktext.Reader, _ parser.Context) {
 // servePicture answers a picture of the pages.
 func (s *Server) servePicture(w http.ResponseWriter, r *http.Request) {
 	name := "images/" + r.PathValue("file")
-	if _, err := fs.Stat(docs.Pages, name); err != nil || !strings.HasSuffix(name, ".png") {
+	if _, err := fs.Stat(docs.Pages, name); err != nil || !strings.HasSuffix(name, ".webp") {
 		s.WriteError(w, r, fault.New(fault.NotFound, "not_found", "There is no such picture"))
 		return
 	}

@@ -59,10 +59,10 @@ func TestGuides(t *testing.T) {
 			}
 		}
 	}
-	if a := b.get("/docs/images/data---light.png"); a.status != 200 || a.header.Get("Content-Type") != "image/png" {
+	if a := b.get("/docs/images/data---light.webp"); a.status != 200 || a.header.Get("Content-Type") != "image/webp" {
 		t.Errorf("a picture: %d %v", a.status, a.header)
 	}
-	for _, path := range []string{"/docs/images/nothing.png", "/docs/images/", "/docs/images/..%2fdocs.go"} {
+	for _, path := range []string{"/docs/images/nothing.webp", "/docs/images/", "/docs/images/..%2fdocs.go"} {
 		if a := b.get(path); a.status != 404 {
 			t.Errorf("%s: %d", path, a.status)
 		}
