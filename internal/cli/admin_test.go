@@ -140,7 +140,7 @@ const nobody = "00000000-0000-4000-8000-000000000000"
 // in fills the path of a route: an app, and otherwise what does not exist.
 func (r adminRoute) in(t *testing.T, app string) string {
 	t.Helper()
-	path := strings.NewReplacer("{id}", app, "{userId}", nobody, "{sid}", nobody, "{kid}", "key_none", "{job}", "9000000000000000000").Replace(r.path)
+	path := strings.NewReplacer("{id}", app, "{userId}", nobody, "{sid}", nobody, "{kid}", "key_none", "{kind}", "welcome", "{job}", "9000000000000000000").Replace(r.path)
 	if strings.Contains(path, "{") {
 		t.Fatalf("%s: tell this test what to put into its path", r.path)
 	}
@@ -171,7 +171,7 @@ func TestWhoMayAdminister(t *testing.T) {
 
 	const auth, key = "Authorization", "X-Turkey-Admin-Key"
 	for _, r := range w.adminRoutes() {
-		own := strings.HasPrefix(r.path, "/v1/admin/apps/{id}") && r.id != "updateApp" && r.id != "deleteApp"
+		own := strings.HasPrefix(r.path, "/v1/admin/apps/{id}") && !slices.Contains([]string{"updateApp", "deleteApp", "setMailTemplate", "resetMailTemplate"}, r.id)
 		for _, c := range []struct {
 			who     string
 			headers []string

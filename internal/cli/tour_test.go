@@ -75,7 +75,7 @@ func TestTourOfAnOwnAPI(t *testing.T) {
 	t.Parallel()
 	text := tour(t, []string{"HTTP_JSON_SOURCE=true"}, "README.md", "docs/connectors.md")
 	if i := strings.LastIndex(text, `"completed"`); i < 0 || !strings.Contains(text[i:], "date,days,provisional,currency,orders,revenue,visitors") ||
-		!strings.Contains(text[i:], berlin(t, 7)+",1,true,EUR,") {
+		!strings.Contains(text[i:], berlin(t, 7)+",1,false,EUR,") || !strings.Contains(text[i:], berlin(t, 6)+",1,true,EUR,") {
 		t.Errorf("no figures at the end:\n%s", text)
 	}
 }

@@ -102,7 +102,7 @@ func TestEveryCommandWithoutADatabase(t *testing.T) {
 				return
 			}
 			args := append(words, further[name]...)
-			if strings.Contains(c.Use, "<") {
+			for range strings.Count(c.Use, "<") {
 				args = append(args, anArgument)
 			}
 			if c.Flags().Lookup("yes") != nil {

@@ -104,7 +104,7 @@ var acts = map[string][]act{
 	"createApp":           {{body: `{"id":"{fresh}"}`, want: 201}},
 	"getApp":              {{args: "app", want: 200, shows: true}},
 	"setBrand":            {{args: "app", body: `{"color":"#123456"}`, want: 200, shows: true}},
-	"listMailTemplates":   {{args: "app", want: 200, shows: true}},
+	"listMailTemplates":   {{args: "app", want: 200}},
 	"getMailTemplate":     {{args: "app welcome", want: 200}},
 	"setMailTemplate":     {{args: "app welcome", body: `{"subject":"Hello"}`, want: 200}},
 	"resetMailTemplate":   {{args: "app welcome", want: 200}},
