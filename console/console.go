@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 // Path is where the console lives. The page's own routes are below it.
@@ -47,11 +48,33 @@ type Console struct {
 }
 
 type asset struct {
-	plain, gzipped []byte
-	mime, etag     string
+	plain      []byte
+	gzipped    func() []byte // made when it is first asked for; of nil: no smaller than the plain one
+	mime, etag string
 }
 
-// New reads the build once, so that answers cost no compression.
+// zip is one writer for all assets: each takes a megabyte.
+var zip struct {
+	sync.Mutex
+	*gzip.Writer
+}
+
+// compressed is nil where that is not smaller.
+func compressed(body []byte) []byte {
+	zip.Lock()
+	defer zip.Unlock()
+	var small bytes.Buffer
+	if zip.Writer == nil {
+		zip.Writer, _ = gzip.NewWriterLevel(&small, gzip.BestCompression) // the level exists
+	}
+	zip.Reset(&small)
+	if _, err := zip.Write(body); err != nil || zip.Close() != nil || small.Len() >= len(body) {
+		return nil
+	}
+	return small.Bytes()
+}
+
+// New reads the build once; each file is compressed once, when it is first asked for.
 func New() (*Console, error) {
 	dist, err := fs.Sub(built, "dist")
 	if err != nil {
@@ -78,8 +101,8 @@ func load(dist fs.FS) (*Console, error) {
 		if err != nil {
 			return err
 		}
-		c.assets[name], err = newAsset(name, body)
-		return err
+		c.assets[name] = newAsset(name, body)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the console's build: %w", err)
@@ -87,27 +110,22 @@ func load(dist fs.FS) (*Console, error) {
 	return c, nil
 }
 
-func newAsset(name string, body []byte) (asset, error) {
+func newAsset(name string, body []byte) asset {
 	sum := sha256.Sum256(body)
 	a := asset{plain: body, mime: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
 	if a.mime == "" {
 		a.mime = "application/octet-stream"
 	}
-	var small bytes.Buffer
-	w, err := gzip.NewWriterLevel(&small, gzip.BestCompression)
-	if err != nil {
-		return asset{}, err
+	a.gzipped = sync.OnceValue(func() []byte { return compressed(body) })
+	return a
+}
+
+// zipped is the asset for a browser that takes it compressed, nil for others.
+func (a asset) zipped(r *http.Request) []byte {
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		return nil
 	}
-	if _, err := w.Write(body); err != nil {
-		return asset{}, err
-	}
-	if err := w.Close(); err != nil {
-		return asset{}, err
-	}
-	if small.Len() < len(body) {
-		a.gzipped = small.Bytes()
-	}
-	return a, nil
+	return a.gzipped()
 }
 
 // Pages is where the console is mounted: the server.
@@ -168,9 +186,9 @@ func (a asset) serve(w http.ResponseWriter, r *http.Request, hashed bool) {
 		return
 	}
 	body := a.plain
-	if a.gzipped != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if small := a.zipped(r); small != nil {
 		h.Set("Content-Encoding", "gzip")
-		body = a.gzipped
+		body = small
 	}
 	_, _ = w.Write(body)
 }

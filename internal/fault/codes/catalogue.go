@@ -18,9 +18,11 @@ func Catalogue(api bool) []Entry {
 
 // Meaning is that of a code of either half, "" of one that is not known.
 func Meaning(code string) string {
-	for _, e := range append(append([]Entry(nil), authEntries...), apiEntries...) {
-		if e.Code == code {
-			return e.Meaning
+	for _, entries := range [][]Entry{authEntries, apiEntries} {
+		for i := range entries {
+			if entries[i].Code == code {
+				return entries[i].Meaning
+			}
 		}
 	}
 	return ""
