@@ -71,7 +71,7 @@ func (b *bench) pipeline(ctx context.Context) error {
 	env := append(turkeyEnv("DATABASE_URL="+dsn, "TURKEY_DATA_DIR="+filepath.Join(b.dir, "pipeline-data"), "ENCRYPTION_KEY_SALT="+benchSalt,
 		"RATE_LIMIT_MAX_REQUESTS=1000000000", "REGISTER_RATE_LIMIT_MAX_ATTEMPTS=1000000000", "GOOGLE_OAUTH_BASE="+at.GoogleOAuthBase,
 		"GOOGLE_SHEETS_BASE="+at.GoogleSheetsBase, "GOOGLE_DRIVE_BASE="+at.GoogleDriveBase, "GA_DATA_BASE="+at.GADataBase, "META_API_BASE="+at.MetaBase,
-		"SHOPIFY_API_BASE="+at.ShopifyBase, "JWT_ACCESS_EXPIRES_IN=2h"), load.env...)
+		"SHOPIFY_API_BASE="+at.ShopifyBase, "JWT_ACCESS_EXPIRES_IN=2h", "PROVIDER_RATES=google_sheets.read=0,google_sheets.write=0"), load.env...)
 	ours, err := start(ctx, b.turkey, []string{"serve"}, env, turkeyBase, "/health") // it makes the tables
 	if err != nil {
 		return err
