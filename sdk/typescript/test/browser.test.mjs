@@ -3,8 +3,7 @@ import { test } from 'node:test'
 import { build } from 'esbuild'
 import { browser } from './chromium.mjs'
 import { refreshesOf } from './proxy.mjs'
-import { gravy } from './server.mjs'
-import { baseUrl, password, setup, signedUp } from './setup.mjs'
+import { baseUrl, password, setup, shortLived, signedUp } from './setup.mjs'
 
 const seconds = Number(process.env.SDK_SECONDS ?? 15)
 const page = '/-/test/page.html'
@@ -23,7 +22,7 @@ async function tab(origin = baseUrl) {
 async function share({ mode, origin, tabs, workers, seconds }) {
   const { appId, email, client } = setup()
   await client.register({ email, password })
-  await gravy('app', 'set', appId, '--access-ttl', '30s')
+  await shortLived({ appId, client, email })
   const first = await tab(origin)
   const config = { baseUrl, appId, mode, leeway: 25, seconds }
   await first.evaluate(async ({ config, email, password }) => {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { mock, test } from 'node:test'
 import { CookieTokenStorage, createApi, LocalStorageTokenStorage, MemoryTokenStorage, Session, TurKeyClient, verifyJwt } from '@turkey/sdk'
 import { fault, refreshesOf } from './proxy.mjs'
-import { gravy } from './server.mjs'
-import { baseUrl, password, setup, signedUp } from './setup.mjs'
+import { baseUrl, password, setup, shortLived, signedUp } from './setup.mjs'
 
 /** A session that is signed in, in memory. */
 async function session(config, options = {}) {
@@ -28,9 +27,8 @@ test('twenty at once refresh once', async () => {
 
 test('20 workers that share a session refresh once per expiry', async (t) => {
   const { appId, client, email, storage } = await session()
-  await gravy('app', 'set', appId, '--access-ttl', '30s')
-  const { accessToken, refreshToken } = await client.login({ email, password })
-  storage.setTokens(accessToken, refreshToken)
+  const pair = await shortLived({ appId, client, email })
+  storage.setTokens(pair.accessToken, pair.refreshToken)
   const before = await refreshesOf(appId)
   const tokens = new Set()
   const until = Date.now() + Number(process.env.SDK_SECONDS ?? 12) * 1000

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { TurKeyClient } from '@turkey/sdk'
+import { gravy } from './server.mjs'
 
 export { serviceKey } from './server.mjs'
 export const baseUrl = process.env.TURKEY_URL
@@ -15,4 +16,14 @@ export function setup(config = {}) {
 export async function signedUp(config) {
   const s = setup(config)
   return { ...s, ...(await s.client.register({ email: s.email, password })) }
+}
+
+/** Gives the tokens of an app 30 seconds, and signs in until the server has heard of it. */
+export async function shortLived({ appId, client, email }) {
+  await gravy('app', 'set', appId, '--access-ttl', '30s')
+  for (;;) {
+    const pair = await client.login({ email, password })
+    const { iat, exp } = client.decodeToken(pair.accessToken)
+    if (exp - iat === 30) return pair
+  }
 }
