@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"turkey/internal/wire"
 )
 
 // maxDepth bounds the nesting of a pasted credential. Real ones are flat.
@@ -25,77 +27,70 @@ type fields struct {
 
 // readFields accepts one JSON object and nothing else; ok is false for everything the contract calls invalid JSON.
 func readFields(raw []byte) (f *fields, ok bool) {
-	if !utf8.Valid(raw) || !json.Valid(raw) {
+	raw = bytes.TrimSpace(raw)
+	if !utf8.Valid(raw) || !json.Valid(raw) || raw[0] != '{' {
 		return nil, false
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	value, err := readValue(d, 1)
+	value, err := readValue(raw, 1)
 	if err != nil {
 		return nil, false
 	}
-	members, ok := value.(map[string]any)
-	if !ok {
-		return nil, false
-	}
-	return &fields{members: members}, true
+	return &fields{members: value.(map[string]any)}, true
 }
 
 var errContent = errors.New("connector: refused content")
 
-// readValue reads the next value, refusing deep nesting, repeated names and NUL, which PostgreSQL cannot store.
-func readValue(d *json.Decoder, depth int) (any, error) {
-	token, err := d.Token()
-	if err != nil {
-		return nil, errContent
-	}
-	switch t := token.(type) {
-	case json.Delim:
+// readValue reads valid JSON, refusing deep nesting, repeated names and NUL, which PostgreSQL cannot store. Numbers are kept as
+// they are spelled.
+func readValue(raw json.RawMessage, depth int) (any, error) {
+	switch c := raw[0]; c {
+	case '{', '[':
 		if depth > maxDepth {
 			return nil, errContent
 		}
-		if t == '{' {
-			return readObject(d, depth)
+		if c == '{' {
+			return readObject(raw, depth)
 		}
-		return readArray(d, depth)
-	case string:
-		if strings.ContainsRune(t, 0) {
+		return readArray(raw, depth)
+	case '"':
+		text, err := wire.Text(raw)
+		if err != nil || strings.ContainsRune(text, 0) {
 			return nil, errContent
 		}
+		return text, nil
+	case 't', 'f':
+		return c == 't', nil
+	case 'n':
+		return nil, nil
+	default:
+		return json.Number(raw), nil
 	}
-	return token, nil
 }
 
-func readObject(d *json.Decoder, depth int) (any, error) {
+func readObject(raw json.RawMessage, depth int) (map[string]any, error) {
 	members := map[string]any{}
-	for d.More() {
-		token, err := d.Token()
-		if err != nil {
+	for name, value := range wire.Members(raw) {
+		if _, repeated := members[name]; repeated || strings.ContainsRune(name, 0) {
 			return nil, errContent
 		}
-		name, ok := token.(string)
-		if _, repeated := members[name]; !ok || repeated || strings.ContainsRune(name, 0) {
-			return nil, errContent
-		}
-		if members[name], err = readValue(d, depth+1); err != nil {
+		var err error
+		if members[name], err = readValue(value, depth+1); err != nil {
 			return nil, err
 		}
 	}
-	_, err := d.Token()
-	return members, err
+	return members, nil
 }
 
-func readArray(d *json.Decoder, depth int) (any, error) {
+func readArray(raw json.RawMessage, depth int) (any, error) {
 	elements := []any{}
-	for d.More() {
-		value, err := readValue(d, depth+1)
+	for element := range wire.Elements(raw) {
+		value, err := readValue(element, depth+1)
 		if err != nil {
 			return nil, err
 		}
 		elements = append(elements, value)
 	}
-	_, err := d.Token()
-	return elements, err
+	return elements, nil
 }
 
 func (f *fields) problem(text string) { f.problems = append(f.problems, text) }

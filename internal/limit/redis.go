@@ -1,6 +1,7 @@
 package limit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -8,11 +9,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
+	"runtime"
 	"strconv"
+	"strings"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
+	"github.com/gomodule/redigo/redis"
 )
 
 // redisPatience bounds every step with Redis: it stands before requests, and PostgreSQL stands ready.
@@ -21,35 +25,66 @@ const redisPatience = 500 * time.Millisecond
 // redisStore is the store in Redis (6.2 or newer) or Valkey. Every operation is one script, which nothing else interrupts.
 // What is over expires by itself.
 type redisStore struct {
-	client *redis.Client
-	now    func() time.Time // nil: Redis's
+	pool *redis.Pool
+	now  func() time.Time // nil: Redis's
 }
 
-func newRedis(url string, now func() time.Time) (*redisStore, error) {
-	o, err := redis.ParseURL(url)
+var errRedisURL = errors.New("REDIS_URL cannot be parsed; expected redis://user:password@host:6379/0, rediss://… or unix:///path?db=0") // it may hold a password
+
+func newRedis(address string, now func() time.Time) (*redisStore, error) {
+	dial, err := redisDialer(address)
 	if err != nil {
-		return nil, errors.New("REDIS_URL cannot be parsed; expected redis://user:password@host:6379/0, rediss://… or unix:///path") // the error quotes it
+		return nil, err
 	}
-	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = redisPatience, redisPatience, redisPatience, redisPatience
-	o.ContextTimeoutEnabled = true
-	o.MaxRetries = -1 // a script that ran and whose answer was lost must not run again
-	o.DialerRetries = 1
-	o.DisableIdentity = true
-	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	if o.TLSConfig != nil {
-		o.TLSConfig.MinVersion = tls.VersionTLS12
-	}
-	return &redisStore{client: redis.NewClient(o), now: now}, nil
+	return &redisStore{now: now, pool: &redis.Pool{
+		DialContext: dial,
+		MaxActive:   10 * runtime.GOMAXPROCS(0),
+		MaxIdle:     2 * runtime.GOMAXPROCS(0),
+		IdleTimeout: 5 * time.Minute,
+		Wait:        true,
+		TestOnBorrowContext: func(ctx context.Context, c redis.Conn, used time.Time) error {
+			if time.Since(used) < 30*time.Second {
+				return nil
+			}
+			_, err := redis.DoContext(c, ctx, "PING") // a firewall may have forgotten it
+			return err
+		},
+	}}, nil
 }
 
-func init() { redis.SetLogger(silence{}) }
+// redisDialer reads an address as the IANA registers them, and as redis-cli does: one name before the @ is the password.
+func redisDialer(address string) (func(context.Context) (redis.Conn, error), error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Opaque != "" || u.Fragment != "" {
+		return nil, errRedisURL
+	}
+	network, target, number := "tcp", net.JoinHostPort(cmp.Or(u.Hostname(), "localhost"), cmp.Or(u.Port(), "6379")), strings.TrimPrefix(u.Path, "/")
+	query := u.Query()
+	switch u.Scheme {
+	case "redis", "rediss":
+	case "unix":
+		network, target, number = "unix", u.Path, query.Get("db")
+		query.Del("db")
+	default:
+		return nil, errRedisURL
+	}
+	database, err := strconv.Atoi(cmp.Or(number, "0"))
+	if err != nil || database < 0 || target == "" || len(query) > 0 {
+		return nil, errRedisURL
+	}
+	user := u.User.Username()
+	password, both := u.User.Password()
+	if !both {
+		user, password = "", user
+	}
+	return func(ctx context.Context) (redis.Conn, error) {
+		return redis.DialContext(ctx, network, target, redis.DialConnectTimeout(redisPatience), redis.DialReadTimeout(redisPatience),
+			redis.DialWriteTimeout(redisPatience), redis.DialTLSHandshakeTimeout(redisPatience), redis.DialDatabase(database), redis.DialUsername(user), redis.DialPassword(password),
+			redis.DialUseTLS(u.Scheme == "rediss"), redis.DialTLSConfig(&tls.Config{MinVersion: tls.VersionTLS12, ServerName: u.Hostname()}))
+	}, nil
+}
 
-// silence is for go-redis, which would write to stderr at every dial that fails. The store says it once.
-type silence struct{}
-
-func (silence) Printf(context.Context, string, ...any) {}
-
-func (s *redisStore) close() error { return s.client.Close() }
+func (s *redisStore) close() error { return s.pool.Close() }
 
 // probe writes, because a replica or a full Redis answers pings and cannot count.
 func (s *redisStore) probe(ctx context.Context) error {
@@ -65,9 +100,22 @@ func (s *redisStore) stamp() string {
 	return strconv.FormatInt(s.now().UnixMilli(), 10)
 }
 
-// run runs a script whose answer is a list of integers.
+// run runs a script whose answer is a list of integers. It is sent once: one that ran and whose answer was lost must not run again.
 func (s *redisStore) run(ctx context.Context, script *redis.Script, keys []string, args ...any) ([]int64, error) {
-	n, err := script.Run(ctx, s.client, keys, append([]any{s.stamp()}, args...)...).Int64Slice()
+	all := make([]any, 0, 2+len(keys)+len(args))
+	all = append(all, len(keys))
+	for _, k := range keys {
+		all = append(all, k)
+	}
+	all = append(append(all, s.stamp()), args...)
+	waiting, cancel := context.WithTimeout(ctx, redisPatience)
+	defer cancel()
+	c, err := s.pool.GetContext(waiting)
+	if err != nil {
+		return nil, fmt.Errorf("redis: %w", err)
+	}
+	defer c.Close() //nolint:errcheck // it goes back to the pool
+	n, err := redis.Int64s(script.DoContext(ctx, c, all...))
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
@@ -76,7 +124,7 @@ func (s *redisStore) run(ctx context.Context, script *redis.Script, keys []strin
 
 // newScript puts the clock before a script: now in ms.
 func newScript(lua string) *redis.Script {
-	return redis.NewScript(`
+	return redis.NewScript(-1, `
 local now = tonumber(ARGV[1])
 if not now then
 	local t = redis.call('TIME')

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"turkey/internal/fault"
+	"turkey/internal/wire"
 )
 
 // validator is what a body implements to check rules that its types cannot say. Fields that had no usable value are
@@ -138,9 +139,7 @@ func (b *binding) value(v reflect.Value, raw json.RawMessage, name string, nulla
 			b.add(name, "Invalid value", "invalid_string", "")
 		}
 	case t.Kind() == reflect.Struct:
-		var members map[string]json.RawMessage
-		_ = json.Unmarshal(raw, &members) // valid, and an object
-		b.members(v, members, name, depth)
+		b.members(v, maps.Collect(wire.Members(raw)), name, depth)
 	case t.Kind() == reflect.Map:
 		b.entries(v, raw, name, depth)
 	case t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
@@ -158,15 +157,9 @@ func unmarshalItself(v reflect.Value, raw json.RawMessage) error {
 	return json.Unmarshal(raw, v.Addr().Interface())
 }
 
-// plain is the text of a JSON string that says what it is: most have no escapes.
-func plain(raw json.RawMessage) (text string, ok bool) {
-	inner := raw[1 : len(raw)-1]
-	return string(inner), bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner)
-}
-
 func (b *binding) scalar(v reflect.Value, raw json.RawMessage, name string) {
 	if v.Kind() == reflect.String {
-		if text, ok := plain(raw); ok {
+		if text, err := wire.Text(raw); err == nil {
 			v.SetString(text)
 			return
 		}
@@ -239,8 +232,7 @@ func (b *binding) entries(v reflect.Value, raw json.RawMessage, name string, dep
 		}
 		return
 	}
-	var members map[string]json.RawMessage
-	_ = json.Unmarshal(raw, &members) // valid, and an object
+	members := maps.Collect(wire.Members(raw))
 	out := reflect.MakeMapWithSize(t, len(members))
 	before := len(b.fields)
 	for key, member := range members {
@@ -256,8 +248,7 @@ func (b *binding) entries(v reflect.Value, raw json.RawMessage, name string, dep
 }
 
 func (b *binding) elements(v reflect.Value, raw json.RawMessage, name string, depth int) {
-	var items []json.RawMessage
-	_ = json.Unmarshal(raw, &items) // valid, and an array
+	items := slices.Collect(wire.Elements(raw))
 	out := v
 	if v.Kind() == reflect.Slice {
 		out = reflect.MakeSlice(v.Type(), len(items), len(items))

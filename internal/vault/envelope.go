@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -59,20 +60,21 @@ func (k userKeys) openRecord(r placed, envelope string) ([]byte, error) {
 // fingerprint is equal for equal JSON values of one user and service, whatever their order and white space, and says
 // nothing to anybody without the user's index key.
 func (k userKeys) fingerprint(service string, raw []byte) ([]byte, error) {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, err
+	raw = bytes.TrimSpace(raw)
+	if !json.Valid(raw) {
+		return nil, errNoJSON
 	}
-	canonical, err := json.Marshal(v) // object keys come out sorted
+	text, err := canonical(make([]byte, 0, len(raw)), raw, 0)
 	if err != nil {
 		return nil, err
 	}
+	defer clear(text)
 	m := hmac.New(sha256.New, k.index)
-	m.Write(place("fingerprint", []byte(service), canonical))
+	m.Write(place("fingerprint", []byte(service), text))
 	return m.Sum(nil), nil
 }
+
+var errNoJSON = errors.New("vault: not JSON")
 
 // place builds associated data: a purpose and parts, each with its length before it, so no two places read alike.
 func place(purpose string, parts ...[]byte) []byte {
