@@ -116,8 +116,9 @@ generate-check: tools
 		echo "sqlc wrote code that differs from what was there (it is in place now): look at it and commit it." >&2; exit 1; \
 	fi
 
-bench: build ## start-up times, memory and load, printed
-	go run ./bench
+BENCH ?=
+bench: build ## times, memory, cost against a floor, statements, fixed rates, overload and bad input, into bench/REPORT.md
+	go run ./bench $(BENCH)
 
 commit = $(shell git describe --always --dirty 2>/dev/null || echo none)
 chaos: build ## kill a worker and a server a hundred times each, compare, and write bench/CHAOS.md and bench/CHAOS-server.md

@@ -1,6 +1,7 @@
-// Command bench measures what the project promises about speed and prints it: start-up, memory, and the processor time
-// of the hot operations against the floor (bench/floor), interleaved in one run. `make bench` builds and runs it; it
-// writes bench/REPORT.md. It needs an otherwise quiet machine to mean anything, and it is not a test.
+// Command bench measures what the project promises about speed and prints it: start-up, memory, what the hot operations cost
+// against the floor (bench/floor), what they ask PostgreSQL, how long answers take at a given rate of requests, and what the
+// server does when it is given too much or rubbish. `make bench` builds and runs it; it writes bench/REPORT.md. It needs an
+// otherwise quiet machine to mean anything, and it is not a test.
 package main
 
 import (
@@ -8,13 +9,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
 	"log"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -25,65 +25,78 @@ import (
 )
 
 func main() {
-	rounds := flag.Int("rounds", 5, "interleaved rounds of each load")
-	slice := flag.Duration("slice", 1500*time.Millisecond, "length of one measured slice")
-	report := flag.String("report", "bench/REPORT.md", "where the report goes; empty: nowhere")
-	only := flag.String("only", "", "measure just the operations whose name holds this, and nothing else; pipeline: runs of schedules")
 	load := pipelineLoad{timeout: 10 * time.Minute}
+	b := &bench{}
+	names := make([]string, len(parts))
+	for i, p := range parts {
+		names[i] = p.name
+	}
+	flag.IntVar(&b.rounds, "rounds", 5, "interleaved rounds of each load")
+	flag.DurationVar(&b.slice, "slice", 1500*time.Millisecond, "length of one measured slice")
+	flag.DurationVar(&b.length, "length", 8*time.Second, "length of each load at a fixed rate")
+	report := flag.String("report", "bench/REPORT.md", "where the report goes; empty: nowhere")
+	only := flag.String("only", "", "measure just these parts of the report, with commas between: "+strings.Join(names, ", ")+
+		"; or just the operations whose name holds this, without a report")
 	flag.IntVar(&load.users, "users", 300, "users of the pipeline, with three schedules each")
 	flag.DurationVar(&load.latency, "latency", 50*time.Millisecond, "of every call to a provider of the pipeline")
 	settings := flag.String("set", "", "further settings of the pipeline's server, NAME=value with spaces between")
 	flag.Parse()
 	load.env = strings.Fields(*settings)
+	b.load = load
 	sandboxProcess(load.latency)
+	chosen := parts
+	if *only != "" {
+		asked := strings.Split(*only, ",")
+		chosen = slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return !slices.Contains(asked, p.name) })
+		if len(chosen) == 0 {
+			b.filter, *report = *only, ""
+			chosen = []part{{"hot", (*bench).hot}}
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	b := &bench{rounds: *rounds, slice: *slice, only: *only, load: load}
-	err := b.run(ctx)
+	err := b.run(ctx, chosen)
 	stop()
+	if err == nil && *report != "" {
+		err = write(*report, b.text.String(), len(chosen) == len(parts))
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	if *report != "" {
-		if err := b.write(*report); err != nil {
-			log.Fatal(err)
-		}
-	}
 }
 
-// write stores the report; of the pipeline alone, its part of it.
-func (b *bench) write(path string) error {
-	text := b.text.String()
-	if b.only == pipelineOnly {
-		old, err := os.ReadFile(path)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		before, _, _ := strings.Cut(string(old), "## Pipeline\n") // it is the last part
-		_, part, _ := strings.Cut(text, "## Pipeline\n")
-		text = before + "## Pipeline\n" + part
-	}
-	return os.WriteFile(path, []byte(text), 0o600)
+// part is one of the report's.
+type part struct {
+	name    string
+	measure func(*bench, context.Context) error
+}
+
+var parts = []part{
+	{"start", (*bench).startUp},
+	{"hot", (*bench).hot},
+	{"statements", (*bench).statements},
+	{"open", (*bench).open},
+	{"overload", (*bench).overload},
+	{"bad", (*bench).bad},
+	{"connections", (*bench).connections},
+	{"micro", (*bench).micro},
+	{"pipeline", (*bench).pipeline},
 }
 
 type bench struct {
 	rounds int
 	slice  time.Duration
-	only   string
+	length time.Duration
+	filter string // of operations
 	load   pipelineLoad
 	dir    string
 	turkey string // the program
 	floor  string
+	pg     *pgdev.Server
+	master int // process of PostgreSQL
 	text   strings.Builder
 }
 
-// printf prints a line as it comes, and keeps it for the report.
-func (b *bench) printf(format string, args ...any) {
-	line := fmt.Sprintf(format, args...) + "\n"
-	fmt.Print(line)
-	b.text.WriteString(line)
-}
-
-func (b *bench) run(ctx context.Context) error {
+func (b *bench) run(ctx context.Context, chosen []part) error {
 	var err error
 	if b.dir, err = os.MkdirTemp("", "turkey-bench-"); err != nil {
 		return err
@@ -99,52 +112,48 @@ func (b *bench) run(ctx context.Context) error {
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", b.floor, "./bench/floor").CombinedOutput(); err != nil { //nolint:gosec // our own floor
 		return fmt.Errorf("build the floor: %w\n%s", err, out)
 	}
-	commit, _ := exec.CommandContext(ctx, "git", "rev-parse", "--short", "HEAD").Output() // a tarball has none
-	b.printf("# Benchmark report\n")
-	b.printf("`make bench`, commit %s, %s, %d processors, %s/%s, %s. Medians of interleaved rounds; the spread is minimum to maximum.\n",
-		strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
-	for _, base := range []*string{&turkeyBase, &floorBase} {
+	for _, base := range []*string{&turkeyBase, &floorBase, &providersBase} {
 		if *base, err = freeBase(); err != nil {
 			return err
 		}
 	}
-	if b.only == pipelineOnly {
-		return b.pipeline(ctx)
+	if b.pg, err = pgdev.Start(ctx, pgdev.Config{DataDir: filepath.Join(b.dir, "pg")}); err != nil {
+		return err
 	}
-	if b.only == "" {
-		if err := b.startUp(ctx); err != nil {
-			return err
+	defer b.pg.Stop() //nolint:errcheck // a temporary cluster
+	if b.master, err = postmasterPID(b.pg); err != nil {
+		return err
+	}
+	if err := b.head(ctx); err != nil {
+		return err
+	}
+	for _, p := range chosen {
+		began := time.Now()
+		if err := p.measure(b, ctx); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
-	}
-	pg, err := pgdev.Start(ctx, pgdev.Config{DataDir: filepath.Join(b.dir, "pg")})
-	if err != nil {
-		return err
-	}
-	defer pg.Stop() //nolint:errcheck // a temporary cluster
-	if err := createDatabases(ctx, pg, "started", "ours", "floor"); err != nil {
-		return err
-	}
-	if b.only == "" {
-		if err := b.startExternal(ctx, pg.DSN("postgres", "started")); err != nil {
-			return err
-		}
-	}
-	if err := b.loads(ctx, pg); err != nil || b.only != "" {
-		return err
-	}
-	return b.pipeline(ctx)
-}
-
-func createDatabases(ctx context.Context, pg *pgdev.Server, names ...string) error {
-	conn, err := pgx.Connect(ctx, pg.DSN("postgres", "postgres"))
-	if err != nil {
-		return err
-	}
-	defer conn.Close(ctx)
-	for _, n := range names {
-		if _, err := conn.Exec(ctx, "CREATE DATABASE "+n); err != nil {
-			return err
-		}
+		fmt.Printf("(%s: %s)\n", p.name, time.Since(began).Round(time.Second))
 	}
 	return nil
+}
+
+// database makes an empty one and returns its address.
+func (b *bench) database(ctx context.Context, name string) (string, error) {
+	conn, err := pgx.Connect(ctx, b.pg.DSN("postgres", "postgres"))
+	if err != nil {
+		return "", err
+	}
+	_, err = conn.Exec(ctx, "CREATE DATABASE "+name)
+	return b.pg.DSN("postgres", name), errors.Join(err, conn.Close(ctx))
+}
+
+// serve starts the server on a database of its own, without limits in the way of a load that comes from one address.
+func (b *bench) serve(ctx context.Context, database string, args []string, more ...string) (*server, error) {
+	dsn, err := b.database(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	env := turkeyEnv("DATABASE_URL="+dsn, "TURKEY_DATA_DIR="+filepath.Join(b.dir, "data"), "RATE_LIMIT_MAX_REQUESTS=1000000000",
+		"LOGIN_RATE_LIMIT_MAX_ATTEMPTS=1000000000", "REFRESH_RATE_LIMIT_MAX_ATTEMPTS=1000000000", "REGISTER_RATE_LIMIT_MAX_ATTEMPTS=1000000000")
+	return start(ctx, b.turkey, append([]string{"serve"}, args...), append(env, more...), turkeyBase, "/health")
 }

@@ -4,21 +4,15 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"turkey/internal/db/pgdev"
 )
-
-// pipelineOnly measures nothing but the pipeline.
-const pipelineOnly = "pipeline"
 
 // pipelineLoad is the size of the pipeline scenario.
 type pipelineLoad struct {
@@ -45,33 +39,23 @@ type night struct {
 // pipeline measures what runs cost when all schedules are due at once.
 func (b *bench) pipeline(ctx context.Context) error {
 	load := b.load
-	base, err := freeBase()
-	if err != nil {
-		return err
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	providers, err := start(ctx, self, []string{"-latency", load.latency.String()}, []string{sandboxAddress + "=" + strings.TrimPrefix(base, "http://")}, base, "/tally")
+	base := providersBase
+	providers, err := startProviders(ctx, load.latency)
 	if err != nil {
 		return err
 	}
 	defer providers.stop()
-	pg, err := pgdev.Start(ctx, pgdev.Config{DataDir: filepath.Join(b.dir, "pipeline-pg")})
+	pg, err := pgdev.Start(ctx, pgdev.Config{DataDir: filepath.Join(b.dir, "pipeline-pg")}) // nothing else is in its statistics
 	if err != nil {
 		return err
 	}
 	defer pg.Stop() //nolint:errcheck // a temporary cluster
-	if err := createDatabases(ctx, pg, "pipeline"); err != nil {
+	dsn := pg.DSN("postgres", "pipeline")
+	if err := execute(ctx, pg.DSN("postgres", "postgres"), "CREATE DATABASE pipeline"); err != nil {
 		return err
 	}
-	dsn := pg.DSN("postgres", "pipeline")
-	at := bases(base)
-	env := append(turkeyEnv("DATABASE_URL="+dsn, "TURKEY_DATA_DIR="+filepath.Join(b.dir, "pipeline-data"), "ENCRYPTION_KEY_SALT="+benchSalt,
-		"RATE_LIMIT_MAX_REQUESTS=1000000000", "REGISTER_RATE_LIMIT_MAX_ATTEMPTS=1000000000", "GOOGLE_OAUTH_BASE="+at.GoogleOAuthBase,
-		"GOOGLE_SHEETS_BASE="+at.GoogleSheetsBase, "GOOGLE_DRIVE_BASE="+at.GoogleDriveBase, "GA_DATA_BASE="+at.GADataBase, "META_API_BASE="+at.MetaBase,
-		"SHOPIFY_API_BASE="+at.ShopifyBase, "JWT_ACCESS_EXPIRES_IN=2h", "PROVIDER_RATES=google_sheets.read=0,google_sheets.write=0"), load.env...)
+	env := slices.Concat(turkeyEnv("DATABASE_URL="+dsn, "TURKEY_DATA_DIR="+filepath.Join(b.dir, "pipeline-data"), "ENCRYPTION_KEY_SALT="+benchSalt,
+		"RATE_LIMIT_MAX_REQUESTS=1000000000", "REGISTER_RATE_LIMIT_MAX_ATTEMPTS=1000000000", "JWT_ACCESS_EXPIRES_IN=2h"), atProviders(base), load.env)
 	ours, err := start(ctx, b.turkey, []string{"serve"}, env, turkeyBase, "/health") // it makes the tables
 	if err != nil {
 		return err
@@ -98,18 +82,21 @@ func (b *bench) nights(ctx context.Context, load pipelineLoad, ours, providers *
 		return err
 	}
 	defer conn.Close(ctx)
-	caller, err := newPerson()
+	caller, err := newAccount()
 	if err != nil {
 		return err
 	}
-	idle := caller.ask(func() bool { return true }, 4*time.Second)
+	if err := caller.save(); err != nil {
+		return err
+	}
+	idle := ask(caller, func() bool { return true }, 4*time.Second)
 	if idle.err != nil {
 		return idle.err
 	}
-	b.printf("## Pipeline\n")
+	b.title("Pipeline")
 	b.printf("%d users with 3 schedules each, all due at once; every provider call takes %s. Server, PostgreSQL and sandbox share %d processors.",
 		load.users, load.latency, runtime.NumCPU())
-	b.printf("Idle: GET /v1/users/me p99 %s ms, GET /api/credentials/list p99 %s ms.\n", ms(p99(idle.me)), ms(p99(idle.list)))
+	b.printf("Idle: GET /v1/users/me p99 %s ms, GET /api/credentials/list p99 %s ms.\n", p99(idle.me), p99(idle.list))
 	b.printf("| round | runs | enqueued after s | runs/s | CPU ms per run: server + PG + sandbox | RSS MiB | transactions per run | provider calls, sign-ins | Sheets reads, writes per run | not completed | me p99, list p99 ms |\n|---|---|---|---|---|---|---|---|---|---|---|")
 	for i, name := range []string{"28 days into empty tabs", "one day corrected"} {
 		if i > 0 {
@@ -125,14 +112,14 @@ func (b *bench) nights(ctx context.Context, load pipelineLoad, ours, providers *
 		each := func(v int64) string { return fmt.Sprintf("%.2f", float64(v)/float64(max(n.ended, 1))) }
 		b.printf("| %s | %d | %.1f | %.0f | %s + %s + %s | %.0f | %s | %s, %s | %s, %s | %d %s | %s, %s |", name, n.runs, n.enqueued.Seconds(),
 			float64(n.ended)/n.done.Seconds(), per(n.server), per(n.database), per(n.sandbox), mib(n.heaviest), each(n.transactions),
-			each(n.asked.Calls), each(n.asked.SignIns), each(n.asked.Reads), each(n.asked.Writes), n.failed, n.reasons, ms(p99(n.me)), ms(p99(n.list)))
+			each(n.asked.Calls), each(n.asked.SignIns), each(n.asked.Reads), each(n.asked.Writes), n.failed, n.reasons, p99(n.me), p99(n.list))
 		fmt.Printf("(at most %d calls at once)\n", n.asked.MostAtOne)
 	}
 	return nil
 }
 
 // measureNight makes all schedules due and waits until their runs have ended.
-func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, providers *server, pg *pgdev.Server, caller person) (n night, err error) {
+func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, providers *server, pg *pgdev.Server, caller *account) (n night, err error) {
 	postmaster, err := postmasterPID(pg)
 	if err != nil {
 		return n, err
@@ -150,7 +137,7 @@ func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, 
 	stop := make(chan struct{})
 	answers := make(chan answers)
 	go func() {
-		answers <- caller.ask(func() bool {
+		answers <- ask(caller, func() bool {
 			select {
 			case <-stop:
 				return false
@@ -204,32 +191,20 @@ func counted(ctx context.Context, conn *pgx.Conn, providers *server) (t tally, t
 	return t, transactions, err
 }
 
-// person looks at the API while runs are worked on.
-type person struct{ account }
-
-func newPerson() (person, error) {
-	a, err := newAccount()
-	if err != nil {
-		return person{}, err
-	}
-	return person{a}, call(http.MethodPost, turkeyBase+"/api/credentials/save", a.access,
-		map[string]any{"credentialJson": serviceAccount(), "credentialName": "Bench", "service": "google_sheets"}, nil)
-}
-
 type answers struct {
 	me, list []time.Duration
 	err      error
 }
 
-// ask asks both routes some five times a second, as long as it is told to.
-func (p person) ask(on func() bool, most time.Duration) (a answers) {
+// ask looks at the API some five times a second while runs are worked on, as long as it is told to.
+func ask(caller *account, on func() bool, most time.Duration) (a answers) {
 	for began := time.Now(); on() && time.Since(began) < most; time.Sleep(200 * time.Millisecond) {
 		for _, r := range []struct {
-			path string
+			act  func() error
 			took *[]time.Duration
-		}{{"/v1/users/me", &a.me}, {"/api/credentials/list", &a.list}} {
+		}{{caller.me, &a.me}, {caller.list, &a.list}} {
 			t := time.Now()
-			if a.err = call(http.MethodGet, turkeyBase+r.path, p.access, nil, nil); a.err != nil {
+			if a.err = r.act(); a.err != nil {
 				return a
 			}
 			*r.took = append(*r.took, time.Since(t))
@@ -238,12 +213,7 @@ func (p person) ask(on func() bool, most time.Duration) (a answers) {
 	return a
 }
 
-func p99(all []time.Duration) time.Duration {
-	if len(all) == 0 {
-		return 0
-	}
+func p99(all []time.Duration) string {
 	slices.Sort(all)
-	return all[len(all)*99/100]
+	return fmt.Sprintf("%.1f", percentile(all, 99).Seconds()*1000)
 }
-
-func ms(d time.Duration) string { return strconv.FormatFloat(d.Seconds()*1000, 'f', 1, 64) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,8 +13,7 @@ import (
 	"turkey/internal/sandbox"
 )
 
-// sandboxAddress, set in the environment, makes this program the providers of the pipeline scenario: a process of its own,
-// so that what they cost is not counted as ours.
+// sandboxAddress, set in the environment, makes this program the providers: a process of its own, so that what they cost is not counted as ours.
 const sandboxAddress = "BENCH_SANDBOX"
 
 // tally is how often the providers were asked.
@@ -62,6 +62,15 @@ func serveSandbox(address string, latency time.Duration) error {
 	})
 	srv := &http.Server{Addr: address, Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	return srv.ListenAndServe()
+}
+
+// startProviders starts them.
+func startProviders(ctx context.Context, latency time.Duration) (*server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return start(ctx, self, []string{"-latency", latency.String()}, []string{sandboxAddress + "=" + strings.TrimPrefix(providersBase, "http://")}, providersBase, "/tally")
 }
 
 // sandboxProcess is this program again, if it was started as the providers.

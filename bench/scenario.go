@@ -1,89 +1,169 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
+	"context"
+	"fmt"
 	"net/http"
-	"strings"
-	"sync"
+
+	"turkey/client"
 )
 
-const password = "Bench-Turkey-1"
+// worker makes what one of the clients does again and again.
+type worker func(n int) (func() error, error)
 
-func unique() string {
-	b := make([]byte, 12)
-	rand.Read(b)
-	return hex.EncodeToString(b)
+// operation is one thing that clients do.
+type operation struct {
+	name   string
+	ours   worker
+	floor  worker // what it is compared with; nil: nothing
+	target string // of that ratio
+	trips  string // most round trips to PostgreSQL that it may make; "": nothing is promised
+	hashes bool   // it costs a password hash
+	alone  bool   // it leaves work behind: measured on a server without workers, with an empty queue
 }
 
-type account struct {
-	email, access, refresh string
-}
-
-type tokens struct {
-	Data struct {
-		AccessToken  string `json:"accessToken"`
-		RefreshToken string `json:"refreshToken"`
-	} `json:"data"`
-}
-
-// newAccount registers a user with us.
-func newAccount() (account, error) {
-	a := account{email: unique() + "@example.com"}
-	var t tokens
-	err := call(http.MethodPost, turkeyBase+"/v1/auth/register", "", map[string]string{"email": a.email, "password": password}, &t)
-	a.access, a.refresh = t.Data.AccessToken, t.Data.RefreshToken
-	return a, err
-}
-
-type seeded struct {
-	AT, RT string
-}
-
-// seed makes a user of the floor.
-func seed() (seeded, error) {
-	var s seeded
-	err := call(http.MethodPost, floorBase+"/seed", "", map[string]string{"email": unique()}, &s)
-	return s, err
+// operations are what is measured. They keep users of the server that runs.
+func operations() []operation {
+	s := &stock{}
+	return []operation{
+		{name: "JWKS / a static answer", ours: get(turkeyBase + "/.well-known/jwks.json"), floor: get(floorBase + "/static"), target: "≤ 1.5", trips: "0"},
+		{name: "users/me", ours: by((*account).me), floor: floorMe, target: "≤ 1.3", trips: "1"},
+		{name: "refresh", ours: by((*account).refreshed), floor: floorRefresh, target: "≤ 1.3", trips: "1"},
+		{name: "login / one hash", ours: by((*account).login), floor: floorHash, target: "≤ 1.03", trips: "2", hashes: true},
+		{name: "credential save", ours: s.save, floor: floorSave, target: "≤ 1.5", trips: "1"},
+		{name: "credential read (metadata)", ours: withCredential((*account).list), floor: floorRead, target: "≤ 1.3", trips: "1"},
+		{name: "credential get", ours: withCredential((*account).read)},
+		{name: "service list", ours: withCredential((*account).services)},
+		{name: "decrypt for use (read a sheet)", ours: decrypt},
+		{name: "introspect", ours: by((*account).introspect), trips: "1"},
+		{name: "verify in a backend (Go client)", ours: verify, trips: "0"},
+		{name: "register", ours: register, hashes: true},
+		{name: "sync (enqueue)", ours: s.sync, alone: true},
+	}
 }
 
 // get makes workers that read one address.
-func get(url string) func(int) (func() error, error) {
+func get(url string) worker {
 	return func(int) (func() error, error) {
 		return func() error { return call(http.MethodGet, url, "", nil, nil) }, nil
 	}
 }
 
-// scenarios are the operations whose cost is promised.
-func scenarios(ours, floor *server) []scenario {
-	return []scenario{
-		{"JWKS / a static answer", "≤ 1.5", side{ours, get(turkeyBase + "/.well-known/jwks.json")}, side{floor, get(floorBase + "/static")}},
-		{"users/me", "≤ 1.3", side{ours, ourMe}, side{floor, floorMe}},
-		{"refresh", "≤ 1.3", side{ours, ourRefresh}, side{floor, floorRefresh}},
-		{"login / one hash", "≤ 1.03", side{ours, ourLogin}, side{floor, floorHash}},
-		{"credential save", "≤ 1.5", side{ours, ourSave}, side{floor, floorSave}},
-		{"credential read (metadata)", "≤ 1.3", side{ours, ourRead}, side{floor, floorRead}},
+// by makes workers that each act for a user of their own.
+func by(act func(*account) error) worker {
+	return func(int) (func() error, error) {
+		a, err := newAccount()
+		return func() error { return act(a) }, err
 	}
 }
 
-func ourMe(int) (func() error, error) {
+// withCredential is by for users who have one.
+func withCredential(act func(*account) error) worker {
+	return func(int) (func() error, error) {
+		a, err := newAccount()
+		if err == nil {
+			err = a.save()
+		}
+		return func() error { return act(a) }, err
+	}
+}
+
+func register(int) (func() error, error) {
+	return func() error { _, err := newAccount(); return err }, nil
+}
+
+// verify is what a backend does with a token: no request, but for the keys, once.
+func verify(int) (func() error, error) {
 	a, err := newAccount()
-	return func() error { return call(http.MethodGet, turkeyBase+"/v1/users/me", a.access, nil, nil) }, err
+	v := client.New(turkeyBase).NewVerifier(client.WithIssuer("http://localhost:" + port(turkeyBase)))
+	return func() error { _, err := v.Verify(context.Background(), a.access); return err }, err
+}
+
+// decrypt makes workers that read a tab of Google Sheets: of the routes that open a credential it does the least besides.
+// The provider is a process of its own, which answers at once.
+func decrypt(int) (func() error, error) {
+	w, err := newWorld(providersBase, 1)
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAccount()
+	if err != nil {
+		return nil, err
+	}
+	id, err := a.saveFor("google_sheets", w.google)
+	if err == nil {
+		err = a.enable("google_sheets", id)
+	}
+	return func() error {
+		return a.get(fmt.Sprintf("/api/sheets/%s/values?sheetName=%s&credential_id=%d", w.spreadsheets[0], sources[0], id))
+	}, err
+}
+
+// stock are users that are registered before anything is measured.
+type stock struct {
+	savers  chan *account
+	syncers []*account
+}
+
+// savesPerAccount stays below the limit of live credentials per user and service.
+const savesPerAccount = 90
+
+func (s *stock) save(int) (func() error, error) {
+	if s.savers == nil {
+		made, err := newAccounts(240)
+		if err != nil {
+			return nil, err
+		}
+		s.savers = make(chan *account, len(made))
+		for _, a := range made {
+			s.savers <- a
+		}
+	}
+	var a *account
+	return func() error {
+		if a == nil || len(a.saved) == savesPerAccount {
+			select {
+			case a = <-s.savers:
+			default:
+				var err error
+				if a, err = newAccount(); err != nil {
+					return err
+				}
+			}
+		}
+		return a.save()
+	}, nil
+}
+
+// sync makes workers that ask for a run of one user after the other, as mornings do.
+func (s *stock) sync(n int) (func() error, error) {
+	if s.syncers == nil {
+		w, err := newWorld(providersBase, 1)
+		if err != nil {
+			return nil, err
+		}
+		if s.syncers, err = newAccounts(240); err != nil {
+			return nil, err
+		}
+		for _, a := range s.syncers {
+			id, err := a.saveFor("meta", w.meta)
+			if err == nil {
+				err = a.enable("meta", id)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	}
+	return func() error {
+		n += clients
+		return s.syncers[n%len(s.syncers)].sync("meta")
+	}, nil
 }
 
 func floorMe(int) (func() error, error) {
 	s, err := seed()
 	return func() error { return call(http.MethodGet, floorBase+"/me", s.AT, nil, nil) }, err
-}
-
-func ourRefresh(int) (func() error, error) {
-	a, err := newAccount()
-	return func() error {
-		var t tokens
-		err := call(http.MethodPost, turkeyBase+"/v1/auth/refresh", "", map[string]string{"refreshToken": a.refresh}, &t)
-		a.refresh = t.Data.RefreshToken
-		return err
-	}, err
 }
 
 func floorRefresh(int) (func() error, error) {
@@ -96,76 +176,12 @@ func floorRefresh(int) (func() error, error) {
 	}, err
 }
 
-func ourLogin(int) (func() error, error) {
-	a, err := newAccount()
-	return func() error {
-		return call(http.MethodPost, turkeyBase+"/v1/auth/login", "", map[string]string{"email": a.email, "password": password}, nil)
-	}, err
-}
-
 func floorHash(int) (func() error, error) {
 	return func() error { return call(http.MethodPost, floorBase+"/hash", "", nil, nil) }, nil
 }
 
-// serviceAccount is a credential of a real one's size.
-func serviceAccount() map[string]string {
-	//nolint:gosec // of the right size, and no key
-	return map[string]string{"type": "service_account", "project_id": "bench", "private_key_id": unique(),
-		"private_key":  "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n", 25) + unique() + "\n-----END PRIVATE KEY-----\n",
-		"client_email": "bench@bench.iam.gserviceaccount.com", "client_id": "1", "token_uri": "https://oauth2.googleapis.com/token"}
-}
-
-// savesPerAccount stays below the limit of live credentials per user and service.
-const savesPerAccount = 90
-
-// saveAccounts are registered before anything is measured: a registration costs a password hash.
-var saveAccounts = sync.OnceValue(func() chan account {
-	const n = 240
-	ready := make(chan account, n)
-	for range n {
-		a, err := newAccount()
-		if err != nil {
-			break // the first save without an account says why
-		}
-		ready <- a
-	}
-	return ready
-})
-
-func ourSave(int) (func() error, error) {
-	accounts := saveAccounts()
-	var a account
-	n := savesPerAccount
-	return func() error {
-		if n == savesPerAccount {
-			select {
-			case a = <-accounts:
-			default:
-				var err error
-				if a, err = newAccount(); err != nil {
-					return err
-				}
-			}
-			n = 0
-		}
-		n++
-		return call(http.MethodPost, turkeyBase+"/api/credentials/save", a.access,
-			map[string]any{"credentialJson": serviceAccount(), "credentialName": "Bench", "service": "google_sheets"}, nil)
-	}, nil
-}
-
 func floorSave(int) (func() error, error) {
 	return func() error { return call(http.MethodPost, floorBase+"/secret/"+unique(), "", serviceAccount(), nil) }, nil
-}
-
-func ourRead(int) (func() error, error) {
-	a, err := newAccount()
-	if err != nil {
-		return nil, err
-	}
-	err = call(http.MethodPost, turkeyBase+"/api/credentials/save", a.access,
-		map[string]any{"credentialJson": serviceAccount(), "credentialName": "Bench", "service": "google_sheets"}, nil)
-	return func() error { return call(http.MethodGet, turkeyBase+"/api/credentials/list", a.access, nil, nil) }, err
 }
 
 func floorRead(int) (func() error, error) {

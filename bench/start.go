@@ -55,8 +55,8 @@ func (s *server) stop() {
 	_ = s.cmd.Wait()
 }
 
-// turkeyBase and floorBase are where the two programs listen.
-var turkeyBase, floorBase string
+// Where the programs listen, one of each at a time.
+var turkeyBase, floorBase, providersBase string
 
 // freeBase is an address that nobody listens at.
 func freeBase() (string, error) {
@@ -100,17 +100,21 @@ func (b *bench) startUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.printf("## Start-up and size\n")
-	b.printf("| what | median | spread | target |\n|---|---|---|---|")
+	b.title("Start-up and size")
+	b.table("what", "median", "spread", "target")
 	b.printf("| cold start with a private PostgreSQL (initdb, migrations) | %d ms | one run | ≤ 3000 ms |", cold.Milliseconds())
 	b.printf("| warm start with a private PostgreSQL | %d ms | %d to %d | ≤ 500 ms |", warm[len(warm)/2].Milliseconds(), warm[0].Milliseconds(), warm[len(warm)-1].Milliseconds())
 	b.printf("| idle RSS of the server, 1 s after the start | %.1f MiB | %.1f to %.1f | ≤ 40 MiB |", mib(idle[len(idle)/2]), mib(idle[0]), mib(idle[len(idle)-1]))
 	b.printf("| size of the program | %.1f MiB | | ≤ 40 MiB |", float64(info.Size())/(1<<20))
-	return nil
+	return b.startExternal(ctx)
 }
 
 // startExternal measures starts on a PostgreSQL that runs already.
-func (b *bench) startExternal(ctx context.Context, dsn string) error {
+func (b *bench) startExternal(ctx context.Context) error {
+	dsn, err := b.database(ctx, "started")
+	if err != nil {
+		return err
+	}
 	var took []time.Duration
 	for range 6 {
 		s, err := start(ctx, b.turkey, []string{"serve"}, turkeyEnv("DATABASE_URL="+dsn, "TURKEY_DATA_DIR="+filepath.Join(b.dir, "data")), turkeyBase, "/health")
@@ -122,6 +126,6 @@ func (b *bench) startExternal(ctx context.Context, dsn string) error {
 	}
 	took = took[1:] // the first one migrates
 	slices.Sort(took)
-	b.printf("| start on a running PostgreSQL | %d ms | %d to %d | ≤ 150 ms |\n", took[len(took)/2].Milliseconds(), took[0].Milliseconds(), took[len(took)-1].Milliseconds())
+	b.printf("| start on a running PostgreSQL | %d ms | %d to %d | ≤ 150 ms |", took[len(took)/2].Milliseconds(), took[0].Milliseconds(), took[len(took)-1].Milliseconds())
 	return nil
 }

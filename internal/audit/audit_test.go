@@ -150,3 +150,15 @@ func TestOriginIsNilWhereNothingIsKnown(t *testing.T) {
 		t.Errorf("of a request: %v, %v", ip, agent)
 	}
 }
+
+// BenchmarkMeta is what a recorded act knows besides its columns.
+func BenchmarkMeta(b *testing.B) {
+	ctx := caller.WithRequest(b.Context(), caller.Request{ID: "0b0f0c0e-6b7a-4b52-9d5e-000000000001", IP: "192.0.2.1", UserAgent: "bench"})
+	facts := map[string]any{"service": "google_sheets", "credentialId": 7, "name": "Bench"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if m := audit.Meta(ctx, facts); len(m) < 10 {
+			b.Fatalf("%s", m)
+		}
+	}
+}

@@ -197,3 +197,23 @@ func FuzzDecrypt(f *testing.F) {
 		}
 	})
 }
+
+// BenchmarkBox is a user's wrapped keys sealed and opened: what a vault's read costs when they are not in memory.
+func BenchmarkBox(b *testing.B) {
+	x := box(b, "secret", "purpose")
+	plain, place := bytes.Repeat([]byte{1}, 150), bytes.Repeat([]byte{2}, 16)
+	sealed := encrypt(b, x, plain, place)
+	for name, run := range map[string]func() error{
+		"seal": func() error { _, err := x.Encrypt(plain, place); return err },
+		"open": func() error { _, err := x.Decrypt(sealed, place); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := run(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
