@@ -44,7 +44,7 @@ type Console struct {
 	Samples http.Handler
 
 	index  []byte
-	assets map[string]asset
+	assets map[string]func() (asset, error) // read when they are first asked for: a server that nobody looks at does without
 }
 
 type asset struct {
@@ -74,7 +74,7 @@ func compressed(body []byte) []byte {
 	return small.Bytes()
 }
 
-// New reads the build once; each file is compressed once, when it is first asked for.
+// New reads what is in the build; each file is read and compressed once, when it is first asked for.
 func New() (*Console, error) {
 	dist, err := fs.Sub(built, "dist")
 	if err != nil {
@@ -84,7 +84,7 @@ func New() (*Console, error) {
 }
 
 func load(dist fs.FS) (*Console, error) {
-	c := &Console{index: unbuilt, assets: map[string]asset{}}
+	c := &Console{index: unbuilt, assets: map[string]func() (asset, error){}}
 	index, err := fs.ReadFile(dist, "index.html")
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
@@ -97,11 +97,7 @@ func load(dist fs.FS) (*Console, error) {
 		if err != nil || d.IsDir() || name == "index.html" || strings.HasPrefix(path.Base(name), ".") {
 			return err
 		}
-		body, err := fs.ReadFile(dist, name)
-		if err != nil {
-			return err
-		}
-		c.assets[name] = newAsset(name, body)
+		c.assets[name] = sync.OnceValues(func() (asset, error) { return newAsset(dist, name) })
 		return nil
 	})
 	if err != nil {
@@ -110,14 +106,18 @@ func load(dist fs.FS) (*Console, error) {
 	return c, nil
 }
 
-func newAsset(name string, body []byte) asset {
+func newAsset(dist fs.FS, name string) (asset, error) {
+	body, err := fs.ReadFile(dist, name)
+	if err != nil {
+		return asset{}, err
+	}
 	sum := sha256.Sum256(body)
 	a := asset{plain: body, mime: mime.TypeByExtension(path.Ext(name)), etag: `"` + hex.EncodeToString(sum[:8]) + `"`}
 	if a.mime == "" {
 		a.mime = "application/octet-stream"
 	}
 	a.gzipped = sync.OnceValue(func() []byte { return compressed(body) })
-	return a
+	return a, nil
 }
 
 // zipped is the asset for a browser that takes it compressed, nil for others.
@@ -148,7 +148,12 @@ func (c *Console) Built() bool { return len(c.assets) > 0 }
 // ServeHTTP answers an asset, or the page for every other path: its router knows what the path means.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, Path)
-	if a, ok := c.assets[name]; ok {
+	if read, ok := c.assets[name]; ok {
+		a, err := read()
+		if err != nil {
+			http.Error(w, "the file cannot be read", http.StatusInternalServerError)
+			return
+		}
 		a.serve(w, r, strings.HasPrefix(name, "assets/"))
 		return
 	}
