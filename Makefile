@@ -1,6 +1,6 @@
 # One command each; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate examples-test build test vet tidy lint openapi-lint generate generate-check bench test-cluster module tools setup clean chaos fuzz reproducible vulnerabilities races soak
+.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate examples-test build test vet tidy lint openapi-lint generate generate-check bench bench-growth bench-peers test-cluster module tools setup clean chaos fuzz reproducible vulnerabilities races soak
 .SILENT:
 .NOTPARALLEL:
 
@@ -120,6 +120,14 @@ BENCH ?=
 bench: build ## times, memory, cost against a floor, statements, fixed rates, overload and bad input, into bench/REPORT.md
 	go run ./bench $(BENCH)
 
+GROWTH ?= 10000,100000,1000000
+bench-growth: build ## hot operations, jobs and plans on databases of GROWTH users (16 GB of disk), into bench/GROWTH.md
+	nice -n 10 go run ./bench/growth -users $(GROWTH)
+
+PEERS ?=
+bench-peers: build ## processor time beside other auth servers, built into PEERS (bench/peers/README.md), into bench/PEERS.md
+	go run ./bench/peers -dir "$(PEERS)" $(BENCH)
+
 commit = $(shell git describe --always --dirty 2>/dev/null || echo none)
 chaos: build ## kill a worker and a server a hundred times each, compare, and write bench/CHAOS.md and bench/CHAOS-server.md
 	for what in Workers Servers; do \
@@ -147,7 +155,8 @@ vulnerabilities: ## govulncheck; its database comes from the network
 
 # The races with an outcome of their own, once more under the race detector.
 races: ## races on a real PostgreSQL under the race detector
-	go test -race ./internal/e2e ./internal/cli ./internal/limit -count 1 -timeout 30m -run '^Test(Parallel|Races|Acts|Two|ABurst|AParallelBurst|WritesNotice|OneRunPerTime)'
+	go test -race ./internal/e2e ./internal/cli ./internal/limit ./internal/kpi ./internal/vault -count 1 -timeout 30m \
+		-run '^Test(Parallel|Races|Acts|ADeletion|Two|ABurst|AParallelBurst|TheLimitHolds|WritesNotice|OneRunPerTime|NoTimeIsFired|DueChecks)'
 
 release: console ## archives for linux and darwin with SBOM and SHA256SUMS, into dist/ (VERSION=1.2.3)
 	sh scripts/release.sh "$(VERSION)"

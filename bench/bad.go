@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"turkey/bench/internal/proc"
 )
 
 // bad sends what nobody should, and looks at what it costs and at what others notice.
@@ -41,7 +43,7 @@ func (b *bench) bad(ctx context.Context) error {
 		{"a connection for each request", churn},
 		{fmt.Sprintf("%d clients that send a byte a second", slow), slowClients},
 	} {
-		before := rss(s.cmd.Process.Pid)
+		before := proc.RSS(s.cmd.Process.Pid)
 		var text string
 		var err error
 		all, heaviest := h.during(s, func() { text, err = f.run(ctx) })
@@ -49,7 +51,7 @@ func (b *bench) bad(ctx context.Context) error {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 		time.Sleep(3 * time.Second)
-		b.row(f.name, text, fmt.Sprintf("%.0f, %.0f, %.0f", mib(before), mib(heaviest), mib(rss(s.cmd.Process.Pid))))
+		b.row(f.name, text, fmt.Sprintf("%.0f, %.0f, %.0f", mib(before), mib(heaviest), mib(proc.RSS(s.cmd.Process.Pid))))
 		noticed = append(noticed, h.lines(f.name, all)...)
 	}
 	b.printNoticed(noticed)

@@ -5,16 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"turkey/bench/internal/proc"
 	"turkey/internal/db/pgdev"
 )
 
@@ -82,7 +79,7 @@ func (b *bench) measure(s *server, calls []func() error) (figures, error) {
 		return figures{}, err
 	}
 	pid := s.cmd.Process.Pid
-	server, database := cpu(pid), childrenCPU(b.master)
+	server, database := proc.CPU(pid), proc.Family(b.master)
 	began := time.Now()
 	var mu sync.Mutex
 	var f figures
@@ -115,7 +112,7 @@ func (b *bench) measure(s *server, calls []func() error) (figures, error) {
 	}
 	f.perSecond = float64(f.ops) / time.Since(began).Seconds()
 	n := time.Duration(f.ops)
-	f.server, f.database, f.rss = (cpu(pid)-server)/n, (childrenCPU(b.master)-database)/n, rss(pid)
+	f.server, f.database, f.rss = (proc.CPU(pid)-server)/n, (proc.Family(b.master)-database)/n, proc.RSS(pid)
 	slices.Sort(f.took)
 	return f, nil
 }
@@ -143,13 +140,4 @@ func execute(ctx context.Context, dsn string, statements ...string) error {
 		}
 	}
 	return errors.Join(err, conn.Close(ctx))
-}
-
-func postmasterPID(pg *pgdev.Server) (int, error) {
-	b, err := os.ReadFile(filepath.Join(pg.DataDir, "pg", "postmaster.pid"))
-	if err != nil {
-		return 0, err
-	}
-	line, _, _ := strings.Cut(string(b), "\n")
-	return strconv.Atoi(line)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"turkey/bench/internal/proc"
 	"turkey/internal/db/pgdev"
 )
 
@@ -121,7 +122,7 @@ func (b *bench) run(ctx context.Context, chosen []part) error {
 		return err
 	}
 	defer b.pg.Stop() //nolint:errcheck // a temporary cluster
-	if b.master, err = postmasterPID(b.pg); err != nil {
+	if b.master, err = proc.Postmaster(filepath.Join(b.pg.DataDir, "pg")); err != nil {
 		return err
 	}
 	if err := b.head(ctx); err != nil {

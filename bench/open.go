@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"turkey/bench/internal/proc"
 )
 
 // mix is what apps do in a day, in a hundred requests.
@@ -80,10 +82,10 @@ func (b *bench) open(ctx context.Context) error {
 	b.table("rate", "requests", "offered /s", "answered /s", "failed, not sent", "p50 / p95 / p99 / p99.9 ms", "most ms", "server CPU", "RSS MiB")
 	for _, share := range []int{30, 60, 90} {
 		rate := most * float64(share) / 100
-		spent, began := cpu(s.cmd.Process.Pid), time.Now()
+		spent, began := proc.CPU(s.cmd.Process.Pid), time.Now()
 		all := paced(rate, b.length, 10*time.Second, people)
-		used := (cpu(s.cmd.Process.Pid) - spent).Seconds() / time.Since(began).Seconds()
-		b.openRow(fmt.Sprintf("%d %%", share), "all", sum(all, ""), fmt.Sprintf("%.0f %%", used*100), fmt.Sprintf("%.0f", mib(rss(s.cmd.Process.Pid))))
+		used := (proc.CPU(s.cmd.Process.Pid) - spent).Seconds() / time.Since(began).Seconds()
+		b.openRow(fmt.Sprintf("%d %%", share), "all", sum(all, ""), fmt.Sprintf("%.0f %%", used*100), fmt.Sprintf("%.0f", mib(proc.RSS(s.cmd.Process.Pid))))
 		for _, kind := range slices.Sorted(maps.Keys(all)) {
 			if kind != "" {
 				b.openRow("", kind, all[kind], "", "")

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"turkey/bench/internal/proc"
 )
 
 // overload sends ten times what the server can do, of what is dear and of what is cheap, and looks at what others notice.
@@ -43,7 +45,7 @@ func (b *bench) overload(ctx context.Context) error {
 		do      func(*account) error
 	}{{"sign-ins", 4, (*account).login}, {"users/me", 64, (*account).me}} {
 		most := capacity(by(f.clients, f.do))
-		before := rss(s.cmd.Process.Pid)
+		before := proc.RSS(s.cmd.Process.Pid)
 		var all map[string]*outcome
 		took, heaviest := h.during(s, func() { all = paced(10*most, b.length, time.Second, by(512, f.do)) })
 		o := sum(all, "")
@@ -125,7 +127,7 @@ func (h *honest) during(s *server, what func()) (all map[string]*outcome, heavie
 			case <-over:
 				return
 			case <-tick.C:
-				heaviest = max(heaviest, rss(s.cmd.Process.Pid))
+				heaviest = max(heaviest, proc.RSS(s.cmd.Process.Pid))
 			}
 		}
 	})

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"turkey/bench/internal/proc"
 	"turkey/internal/db/pgdev"
 )
 
@@ -120,7 +121,7 @@ func (b *bench) nights(ctx context.Context, load pipelineLoad, ours, providers *
 
 // measureNight makes all schedules due and waits until their runs have ended.
 func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, providers *server, pg *pgdev.Server, caller *account) (n night, err error) {
-	postmaster, err := postmasterPID(pg)
+	postmaster, err := proc.Postmaster(filepath.Join(pg.DataDir, "pg"))
 	if err != nil {
 		return n, err
 	}
@@ -129,7 +130,7 @@ func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, 
 	if err != nil {
 		return n, err
 	}
-	server, database, fake := cpu(ours.cmd.Process.Pid), childrenCPU(postmaster), cpu(providers.cmd.Process.Pid)
+	server, database, fake := proc.CPU(ours.cmd.Process.Pid), proc.Family(postmaster), proc.CPU(providers.cmd.Process.Pid)
 	began := time.Now()
 	if _, err := conn.Exec(ctx, `UPDATE job_schedules SET next_run_at = now()`); err != nil {
 		return n, err
@@ -155,7 +156,7 @@ func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, 
 		if made >= n.runs && n.enqueued == 0 {
 			n.enqueued = time.Since(began)
 		}
-		n.heaviest = max(n.heaviest, rss(ours.cmd.Process.Pid))
+		n.heaviest = max(n.heaviest, proc.RSS(ours.cmd.Process.Pid))
 		n.done, n.ended, n.failed = time.Since(began), ended, failed
 		if ended >= n.runs || n.done > load.timeout {
 			break
@@ -171,7 +172,7 @@ func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, 
 		return n, err
 	}
 	n.me, n.list = a.me, a.list
-	n.server, n.database, n.sandbox = cpu(ours.cmd.Process.Pid)-server, childrenCPU(postmaster)-database, cpu(providers.cmd.Process.Pid)-fake
+	n.server, n.database, n.sandbox = proc.CPU(ours.cmd.Process.Pid)-server, proc.Family(postmaster)-database, proc.CPU(providers.cmd.Process.Pid)-fake
 	if n.asked, n.transactions, err = counted(ctx, conn, providers); err != nil {
 		return n, err
 	}

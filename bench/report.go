@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"turkey/bench/internal/proc"
 )
 
 // printf prints a line as it comes, and keeps it for the report.
@@ -51,27 +53,13 @@ func (b *bench) head(ctx context.Context) error {
 		return err
 	}
 	commit, _ := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty").Output() // a tarball has none
-	processor, _ := field("/proc/cpuinfo", "model name")
-	memory, _ := field("/proc/meminfo", "MemTotal")
+	processor, _ := proc.Field("/proc/cpuinfo", "model name")
+	memory, _ := proc.Field("/proc/meminfo", "MemTotal")
 	b.printf("# Benchmark report\n")
 	b.printf("`make bench`, commit %s, %s, %d processors (%s), memory %s, %s/%s, %s, PostgreSQL %s. The load comes from the same machine. "+
 		"Medians of rounds in turns; the spread is minimum to maximum.", strings.TrimSpace(string(commit)), time.Now().UTC().Format(time.DateOnly),
 		runtime.NumCPU(), processor, memory, runtime.GOOS, runtime.GOARCH, runtime.Version(), version)
 	return nil
-}
-
-// field is the first value of that name in a file of lines "name : value".
-func field(path, name string) (string, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(string(text)) {
-		if n, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(n) == name {
-			return strings.TrimSpace(value), nil
-		}
-	}
-	return "", fmt.Errorf("no %s in %s", name, path)
 }
 
 // write stores the report: the whole of it, or what was measured in the place of what stands there under the same titles.
@@ -138,3 +126,5 @@ func percentile(sorted []time.Duration, p float64) time.Duration {
 func percentiles(sorted []time.Duration) string {
 	return fmt.Sprintf("%s / %s / %s / %s", ms(percentile(sorted, 50)), ms(percentile(sorted, 95)), ms(percentile(sorted, 99)), ms(percentile(sorted, 99.9)))
 }
+
+func mib(bytes int) float64 { return float64(bytes) / (1 << 20) }

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"turkey/bench/internal/proc"
 )
 
 // server is a running program under measurement.
@@ -90,7 +92,7 @@ func (b *bench) startUp(ctx context.Context) error {
 		} else {
 			warm = append(warm, s.took)
 			time.Sleep(time.Second)
-			idle = append(idle, rss(s.cmd.Process.Pid))
+			idle = append(idle, proc.RSS(s.cmd.Process.Pid))
 		}
 		s.stop()
 	}
