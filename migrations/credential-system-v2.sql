@@ -102,6 +102,7 @@ DO $$ BEGIN
 END $$;
 CREATE INDEX IF NOT EXISTS idx_users_email ON public.users USING btree (email);
 CREATE INDEX IF NOT EXISTS idx_users_status ON public.users USING btree (status);
+CREATE INDEX IF NOT EXISTS users_admins_idx ON public.users USING btree (app_id, id) WHERE ((role)::text = 'admin'::text);
 CREATE INDEX IF NOT EXISTS users_app_created_idx ON public.users USING btree (app_id, created_at, id);
 CREATE INDEX IF NOT EXISTS users_app_idx ON public.users USING btree (app_id);
 CREATE UNIQUE INDEX IF NOT EXISTS users_email_app_idx ON public.users USING btree (email, app_id);

@@ -48,7 +48,9 @@ func (s *Service) endAccess(ctx context.Context, tx pgx.Tx, app string, user uui
 func (s *Service) ending(ctx context.Context, scope db.Scope, act func(tx pgx.Tx) (user uuid.UUID, version int32, err error)) error {
 	var user uuid.UUID
 	var version int32
-	err := s.cfg.DB.Tx(ctx, scope, func(tx pgx.Tx) (err error) {
+	// Whoever saves something holds the user's keys, or the credential, and then asks for the user; a deletion has the user and goes on
+	// to those. It has no right to take them first, so it is the one that tries again.
+	err := s.cfg.DB.TxAgain(ctx, scope, func(tx pgx.Tx) (err error) {
 		user, version, err = act(tx)
 		return err
 	})

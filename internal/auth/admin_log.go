@@ -80,14 +80,8 @@ func (s *Service) CountSessions(ctx context.Context) (SessionCounts, error) {
 
 // PurgeSessions deletes what expired longer than age ago, in batches.
 func (s *Service) PurgeSessions(ctx context.Context, age time.Duration) (deleted int64, err error) {
-	conn := s.cfg.DB.In(db.System())
-	for {
-		n, err := s.q.PurgeOldSessionsSystem(ctx, conn, age, cleanupBatch)
-		deleted += n
-		if err != nil || n < cleanupBatch {
-			return deleted, err
-		}
-	}
+	n, err := s.purgeSessions(ctx, s.cfg.DB.In(db.System()), age)
+	return int64(n), err
 }
 
 // Revocation is an entry of the feed that servers follow.
@@ -149,7 +143,7 @@ func (s *Service) RevokeToken(ctx context.Context, jti string, user uuid.UUID, e
 	n, err := s.q.RevokeAccess(ctx, s.cfg.DB.In(db.App(app)), authdb.RevokeAccessParams{Jti: jti, Reason: &why, ExpiresAt: expires, AppID: app, UserID: user,
 		Actor: &actor, Action: "token_revoked", Ip: ip, UserAgent: agent, Meta: meta(ctx)})
 	if err == nil {
-		s.revoked.end("jti", jti, 0, expires)
+		s.revoked.end("jti", jti, 0, expires.Add(clocksApart))
 	}
 	return n > 0, err
 }
@@ -188,7 +182,11 @@ func (s *Service) Audit(ctx context.Context, f AuditFilter, p Page) ([]AuditEntr
 	if err != nil {
 		return nil, nil, err
 	}
-	rows, err := s.q.AuditSystem(ctx, s.cfg.DB.Reading(db.System()), authdb.AuditSystemParams{AppID: f.App, UserID: f.User, Actor: f.Actor, Action: f.Action,
+	var self *uuid.UUID
+	if id, err := uuid.Parse(f.Actor); err == nil {
+		self = &id
+	}
+	rows, err := s.q.AuditSystem(ctx, s.cfg.DB.Reading(db.System()), authdb.AuditSystemParams{AppID: f.App, UserID: f.User, Actor: f.Actor, Self: self, Action: f.Action,
 		Since: f.From, Until: f.To, Before: at, BeforeID: id, Max: p.max()})
 	entries, next := pageOf(rows, p, shownEntry, func(r authdb.Audit) string { return position{r.CreatedAt, r.ID}.String() })
 	return entries, next, err

@@ -159,5 +159,9 @@ func (s *Service) settings(r authdb.App) app {
 // eventLife is how long a revocation must be remembered: as long as a token that it ends can live, and a margin for
 // clocks. The longest lifetime an app can set is a day, and tokens issued before it was shortened live on.
 func (s *Service) eventLife() time.Duration {
-	return max(s.cfg.AccessTTL, 24*time.Hour) + 5*time.Minute
+	return max(s.cfg.AccessTTL, 24*time.Hour) + clocksApart
 }
+
+// clocksApart is how far the clocks of a server and of PostgreSQL may be from each other, or be set, before a token that was
+// ended could be taken again: an hour, as where one of them keeps summer time, and a margin. auth.sql says the same.
+const clocksApart = 65 * time.Minute

@@ -142,7 +142,8 @@ WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) AND revoked_at I
 ORDER BY coalesce(last_used_at, created_at) DESC;
 
 -- name: RevokeAccess :one
--- Ends one access token until it expires by itself. 0: it was revoked before, or its user is gone.
+-- Ends one access token until it has expired by every clock, of which one may be an hour off. 0: it was revoked before, or its
+-- user is gone.
 WITH j AS (
     INSERT INTO revoked_jti (jti, app_id, user_id, reason, expires_at)
     SELECT sqlc.arg(jti), u.app_id, u.id, sqlc.arg(reason), sqlc.arg(expires_at)::timestamptz FROM users u
@@ -150,7 +151,7 @@ WITH j AS (
     ON CONFLICT (jti) DO NOTHING
     RETURNING revoked_jti.jti, revoked_jti.app_id, revoked_jti.user_id, revoked_jti.expires_at
 ), e AS (
-    INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT j.app_id, 'jti', j.jti, j.expires_at FROM j
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT j.app_id, 'jti', j.jti, j.expires_at + interval '65 minutes' FROM j
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT j.app_id, j.user_id, sqlc.narg(actor)::text, sqlc.arg(action), sqlc.arg(ip), sqlc.arg(user_agent), sqlc.arg(meta) FROM j
@@ -319,11 +320,11 @@ WITH u AS MATERIALIZED (
 )
 UPDATE email_tokens t SET used_at = now() FROM u
 WHERE t.app_id = u.app_id AND t.user_id = u.id AND t.token_hash = sqlc.arg(token_hash) AND t.type = sqlc.arg(type) AND t.used_at IS NULL
-    AND t.expires_at > sqlc.arg(now)
+    AND t.expires_at > greatest(now(), sqlc.arg(now))
 RETURNING t.app_id, t.user_id, t.email;
 
 -- name: OpenEmailToken :one
-SELECT app_id FROM email_tokens WHERE token_hash = sqlc.arg(token_hash) AND used_at IS NULL AND expires_at > sqlc.arg(now);
+SELECT app_id FROM email_tokens WHERE token_hash = sqlc.arg(token_hash) AND used_at IS NULL AND expires_at > greatest(now(), sqlc.arg(now));
 
 -- name: VoidEmailTokens :exec
 UPDATE email_tokens SET used_at = now() WHERE app_id = sqlc.arg(app_id) AND user_id = sqlc.arg(user_id) AND used_at IS NULL
@@ -348,7 +349,7 @@ SELECT DISTINCT unnest(origins)::text AS origin FROM apps;
 
 -- name: PurgeRevokedSystem :one
 -- The cleanup deletes in bounded batches; each returns how many rows went.
-WITH d AS (DELETE FROM revoked_jti WHERE jti IN (SELECT r.jti FROM revoked_jti r WHERE r.expires_at < now() ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
+WITH d AS (DELETE FROM revoked_jti WHERE jti IN (SELECT r.jti FROM revoked_jti r WHERE r.expires_at < now() - interval '65 minutes' ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
 SELECT count(*) FROM d;
 
 -- name: PurgeEventsSystem :one
@@ -361,7 +362,7 @@ SELECT count(*) FROM d;
 WITH w AS (
     SELECT r.id FROM refresh_tokens r WHERE r.id > sqlc.arg(after) ORDER BY r.id LIMIT sqlc.arg(batch)::int
 ), d AS (
-    DELETE FROM refresh_tokens x USING w WHERE x.id = w.id AND x.expires_at < now() - interval '30 days' RETURNING 1
+    DELETE FROM refresh_tokens x USING w WHERE x.id = w.id AND x.expires_at < now() - sqlc.arg(age)::interval RETURNING 1
 )
 SELECT (SELECT count(*) FROM d) AS gone, (SELECT count(*) FROM w) AS seen,
     coalesce((SELECT w.id FROM w ORDER BY w.id DESC LIMIT 1), sqlc.arg(after))::uuid AS last;
@@ -518,11 +519,6 @@ SELECT count(*) AS total, count(*) FILTER (WHERE s.revoked_at IS NOT NULL) AS re
         AND u.status = 'active') AS active
 FROM refresh_tokens s JOIN users u ON u.app_id = s.app_id AND u.id = s.user_id;
 
--- name: PurgeOldSessionsSystem :one
-WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
-    WHERE r.expires_at < now() - sqlc.arg(age)::interval ORDER BY r.expires_at LIMIT sqlc.arg(batch)::int) RETURNING 1)
-SELECT count(*) FROM d;
-
 -- name: EventsSystem :many
 SELECT id, app_id, kind, subject, version, not_before, expires_at, created_at FROM revocation_events
 WHERE (sqlc.arg(app_id)::text = '' OR app_id = sqlc.arg(app_id)::text) AND (sqlc.arg(before)::bigint = 0 OR id < sqlc.arg(before)::bigint)
@@ -532,10 +528,11 @@ ORDER BY id DESC LIMIT sqlc.arg(max)::int;
 SELECT app_id FROM users WHERE id = sqlc.arg(id);
 
 -- name: AuditSystem :many
+-- self is the actor who is a user: most acts are those of the user whom they happen to, and audit_user_idx has them; audit_actor_idx has the rest.
 SELECT id, app_id, user_id, actor, action, ip, user_agent, meta, created_at FROM audit
 WHERE (sqlc.arg(app_id)::text = '' OR app_id = sqlc.arg(app_id)::text)
     AND (sqlc.narg(user_id)::uuid IS NULL OR user_id = sqlc.narg(user_id)::uuid)
-    AND (sqlc.arg(actor)::text = '' OR actor = sqlc.arg(actor)::text)
+    AND (sqlc.arg(actor)::text = '' OR actor = sqlc.arg(actor)::text AND (user_id = sqlc.narg(self)::uuid OR actor IS DISTINCT FROM user_id::text))
     AND (sqlc.arg(action)::text = '' OR action = sqlc.arg(action)::text)
     AND (sqlc.narg(since)::timestamptz IS NULL OR created_at >= sqlc.narg(since)::timestamptz)
     AND (sqlc.narg(until)::timestamptz IS NULL OR created_at < sqlc.narg(until)::timestamptz)

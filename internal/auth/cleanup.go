@@ -56,7 +56,7 @@ func (s *Service) Cleanup(ctx context.Context) (map[string]int, error) {
 	for name, p := range s.cfg.Purgers {
 		purgers[name] = p
 	}
-	gone, err := s.purgeSessions(ctx, conn)
+	gone, err := s.purgeSessions(ctx, conn, 30*24*time.Hour)
 	if err != nil {
 		return counts, err
 	}
@@ -79,10 +79,10 @@ func (s *Service) Cleanup(ctx context.Context) (map[string]int, error) {
 	return counts, nil
 }
 
-// purgeSessions walks along the sessions, a stretch at a time, and removes those long over.
-func (s *Service) purgeSessions(ctx context.Context, conn db.Conn) (gone int, err error) {
+// purgeSessions walks along the sessions, a stretch at a time, and removes those that expired longer than age ago.
+func (s *Service) purgeSessions(ctx context.Context, conn db.Conn, age time.Duration) (gone int, err error) {
 	for last := uuid.Nil; ; {
-		r, err := s.q.PurgeSessionsSystem(ctx, conn, last, cleanupBatch)
+		r, err := s.q.PurgeSessionsSystem(ctx, conn, authdb.PurgeSessionsSystemParams{After: last, Batch: cleanupBatch, Age: age})
 		if err != nil {
 			return gone, fmt.Errorf("cleanup of refresh_tokens: %w", err)
 		}

@@ -34,7 +34,7 @@ func TestTheCleanupHoldsNoLockForLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, sql := range []string{
-		`INSERT INTO revoked_jti (jti, app_id, user_id, expires_at) SELECT 'jti-' || n, 'default-app', $1::uuid, now() - n * interval '1 second' FROM generate_series(1, $2::int) n`,
+		`INSERT INTO revoked_jti (jti, app_id, user_id, expires_at) SELECT 'jti-' || n, 'default-app', $1::uuid, now() - interval '65 minutes' - n * interval '1 second' FROM generate_series(1, $2::int) n`,
 		`INSERT INTO refresh_tokens (id, app_id, user_id, token_version, expires_at) SELECT gen_random_uuid(), 'default-app', $1::uuid, 0, now() - interval '31 days' FROM generate_series(1, $2::int) n`,
 		`INSERT INTO email_tokens (app_id, user_id, token_hash, type, email, expires_at) SELECT 'default-app', $1::uuid, 'hash-' || n, 'password_reset', 'x', now() - interval '8 days'
 			FROM generate_series(1, $2::int) n`,

@@ -219,6 +219,7 @@ func (s *Service) Follow(ctx context.Context, directURL string) {
 			return
 		case <-tick.C:
 			s.revoked.forget(time.Now())
+			_ = s.cfg.DB.ReadClock(ctx) // without it goes on by the last reading
 			if err := s.reloadKeys(ctx); err != nil && ctx.Err() == nil {
 				s.cfg.Log.WarnContext(ctx, "signing keys not read again; going on with those in memory", "error", err)
 			}

@@ -116,7 +116,7 @@ func (s *Service) mailData(ctx context.Context, a app, row authdb.TakeMailSystem
 			return pgx.ErrNoRows
 		}
 		return s.q.IssueEmailToken(ctx, tx, authdb.IssueEmailTokenParams{AppID: a.id, UserID: row.UserID, Type: kind, TokenHash: hash, Email: row.Recipient,
-			ExpiresAt: s.cfg.Now().Add(data.ExpiresIn)})
+			ExpiresAt: later(s.cfg.Now(), s.cfg.DB.Now()).Add(data.ExpiresIn)})
 	})
 	data.Link = a.baseURL + path + "?token=" + url.QueryEscape(token)
 	return data, err

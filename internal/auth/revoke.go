@@ -164,7 +164,7 @@ func (s *Service) revokeAccess(ctx context.Context, c Claims, reason string, by 
 		return nil // the user was deleted meanwhile, and the token ended with that
 	}
 	if err == nil {
-		s.revoked.end("jti", c.ID, 0, time.Unix(c.ExpiresAt, 0))
+		s.revoked.end("jti", c.ID, 0, time.Unix(c.ExpiresAt, 0).Add(clocksApart))
 	}
 	return err
 }

@@ -32,7 +32,7 @@ func (s *Service) newSession(a app) (id uuid.UUID, expires, absolute time.Time, 
 	if id, err = uuid.NewV7(); err != nil {
 		return
 	}
-	now := s.cfg.Now()
+	now := s.cfg.DB.Now() // which ends it
 	absolute = forever
 	if a.refreshAbsolute > 0 {
 		absolute = now.Add(a.refreshAbsolute)

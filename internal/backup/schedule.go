@@ -105,7 +105,7 @@ func (s *Schedule) insert(ctx context.Context, at time.Time) {
 	opts := job.InsertOpts()
 	for {
 		err := s.cfg.DB.Tx(ctx, db.System(), func(tx pgx.Tx) error {
-			return s.cfg.Queue.InsertOnceTx(ctx, tx, river.InsertManyParams{Args: job, InsertOpts: &opts})
+			return s.cfg.Queue.InsertTx(ctx, tx, river.InsertManyParams{Args: job, InsertOpts: &opts})
 		})
 		if err == nil || ctx.Err() != nil {
 			return

@@ -27,7 +27,7 @@ type ground struct {
 	base string
 }
 
-func newGround(t testing.TB, dir string) *ground {
+func newGround(t testing.TB, dir string, args ...string) *ground {
 	t.Helper()
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano())
@@ -44,7 +44,7 @@ func newGround(t testing.TB, dir string) *ground {
 	number := port(t)
 	g.base = "http://localhost:" + number
 	g.env = append(g.env, "PORT="+number, "DB_CONNECTION_TIMEOUT_MS=2000")
-	start(t, g.env, "serve").healthy(g.base)
+	start(t, g.env, append([]string{"serve"}, args...)...).healthy(g.base)
 	return g
 }
 

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"math/rand/v2"
@@ -20,6 +21,7 @@ type line struct {
 	how    weather
 	pairs  map[*pair]bool
 	cuts   int
+	snare  *snare
 }
 
 // weather is how bad it is. Chances are of each message.
@@ -30,7 +32,81 @@ type weather struct {
 	hold      bool          // nothing passes, and nothing is closed: half open
 }
 
-type pair struct{ client, server net.Conn }
+type pair struct {
+	client, server net.Conn
+	inside         bool // in a transaction of several statements
+	marked         bool // one that the snare is for
+	deaf           bool // the next answer is the last
+}
+
+// moment is when a snare cuts a transaction of several statements.
+type moment string
+
+const (
+	inTheMiddle  moment = "in the middle"
+	beforeCommit moment = "before the commit"
+	afterCommit  moment = "after the commit, before the answer"
+)
+
+// snare is for the first transaction with a statement that has the mark in it, or in a value.
+type snare struct {
+	mark   []byte
+	at     moment
+	sprung chan struct{}
+}
+
+// set lays a snare. The channel is closed when it has cut.
+func (n *line) set(at moment, mark []byte) (sprung <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.snare = &snare{mark, at, make(chan struct{})}
+	return n.snare.sprung
+}
+
+// asked looks at what a client sends, and says whether the line is cut there.
+func (n *line) asked(p *pair, message []byte) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.snare
+	if s == nil || !p.inside {
+		return false
+	}
+	if bytes.Contains(message, s.mark) {
+		p.marked = true
+	}
+	commit := bytes.Contains(message, []byte("commit\x00"))
+	switch {
+	case !p.marked:
+		return false
+	case s.at == afterCommit && commit:
+		p.deaf = true
+		return false
+	case s.at == inTheMiddle && !commit, s.at == beforeCommit && commit:
+		return n.springs()
+	}
+	return false
+}
+
+// answered looks at what PostgreSQL says: each answer ends with whether a transaction is open.
+func (n *line) answered(p *pair, message []byte) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p.deaf && n.snare != nil {
+		return n.springs()
+	}
+	if end := len(message) - 6; end >= 0 && string(message[end:end+5]) == "Z\x00\x00\x00\x05" {
+		p.inside = message[end+5] == 'T'
+		p.marked = p.marked && p.inside
+	}
+	return false
+}
+
+func (n *line) springs() bool {
+	close(n.snare.sprung)
+	n.snare = nil
+	n.cuts++
+	return true
+}
 
 func newLine(t testing.TB, socket string, seed uint64) *line {
 	t.Helper()
@@ -65,16 +141,16 @@ func (n *line) accept() {
 			_ = client.Close() // as a machine without PostgreSQL does
 			continue
 		}
-		p := &pair{client, server}
+		p := &pair{client: client, server: server}
 		n.mu.Lock()
 		n.pairs[p] = true
 		n.mu.Unlock()
-		go n.carry(p, server, client, func(w weather) float64 { return w.cutAsking })
-		go n.carry(p, client, server, func(w weather) float64 { return w.cutAnswer })
+		go n.carry(p, server, client, n.asked, func(w weather) float64 { return w.cutAsking })
+		go n.carry(p, client, server, n.answered, func(w weather) float64 { return w.cutAnswer })
 	}
 }
 
-func (n *line) carry(p *pair, to io.Writer, from io.Reader, risk func(weather) float64) {
+func (n *line) carry(p *pair, to io.Writer, from io.Reader, caught func(*pair, []byte) bool, risk func(weather) float64) {
 	defer n.cut(p)
 	buf := make([]byte, 64<<10)
 	for {
@@ -83,7 +159,7 @@ func (n *line) carry(p *pair, to io.Writer, from io.Reader, risk func(weather) f
 			return
 		}
 		wait, dead := n.luck(risk)
-		if dead {
+		if dead || caught(p, buf[:k]) {
 			return
 		}
 		time.Sleep(wait)

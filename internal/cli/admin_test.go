@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"turkey/client"
 	"turkey/internal/db/dbtest"
 )
@@ -646,9 +648,11 @@ func TestOperatorsSeeTheServer(t *testing.T) {
 		t.Errorf("%s", a.raw)
 	}
 	id := w.call("GET", "/v1/users/me", bearer(u), nil).at("data", "id").(string)
+	retired := w.op("GET", "/v1/admin/audit?action=key_retired", nil).want(t, 200, "").at("data", 0, "actor").(string)
 	tomorrow, soon := time.Now().UTC().AddDate(0, 0, 1).Format(time.DateOnly), time.Now().UTC().Add(time.Minute).Format(time.RFC3339)
 	for query, n := range map[string]int{"user=" + id: 1, "user=" + id + "&action=register": 1, "user=" + id + "&from=" + tomorrow: 0, "user=" + id + "&to=" + tomorrow: 1,
-		"user=" + id + "&from=2020-01-01&to=" + url.QueryEscape(soon): 1, "user=" + id + "&app=other": 0, "actor=gravy&action=user_created": 1, "actor=admin-key:ci": 1} {
+		"user=" + id + "&from=2020-01-01&to=" + url.QueryEscape(soon): 1, "user=" + id + "&app=other": 0, "actor=gravy&action=user_created": 1, "actor=admin-key:ci": 1,
+		"actor=" + id: 1, "actor=" + id + "&user=" + id: 1, "actor=" + retired + "&action=key_retired": 1, "actor=" + uuid.NewString(): 0} {
 		if a := w.op("GET", "/v1/admin/audit?"+query, nil).want(t, 200, ""); len(a.at("data").([]any)) != n {
 			t.Errorf("%s: %s, want %d", query, a.raw, n)
 		}

@@ -46,6 +46,7 @@ type DB struct {
 	pooled     atomic.Bool   // a pooler stands between
 	replica    *replica      // nil: there is none
 	background chan struct{} // one place for each statement of background work that may run
+	clock      clock         // PostgreSQL's
 }
 
 // Open connects, and refuses a server that is too old and a login whose privileges cannot be dropped. The schema must
@@ -70,6 +71,9 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	err = d.findPooler(ctx)
 	if err == nil {
 		err = d.checkPrivileges(ctx)
+	}
+	if err == nil {
+		err = d.ReadClock(ctx)
 	}
 	if err != nil {
 		pool.Close()
@@ -146,6 +150,25 @@ func (d *DB) Tx(ctx context.Context, s Scope, fn func(pgx.Tx) error) error {
 	return outage(tx.Commit(ctx))
 }
 
+// deadlocks is how often a transaction of TxAgain may be the one that PostgreSQL ends.
+const deadlocks = 3
+
+// TxAgain is Tx, played again when it ran into a deadlock and PostgreSQL let the others go first: nothing of it has happened then.
+// fn must bear to run more than once.
+func (d *DB) TxAgain(ctx context.Context, s Scope, fn func(pgx.Tx) error) (err error) {
+	for range deadlocks {
+		if err = d.Tx(ctx, s, fn); !isDeadlock(err) {
+			return err
+		}
+	}
+	return err
+}
+
+func isDeadlock(err error) bool {
+	pe, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pe.Code == "40P01"
+}
+
 // Ping makes one real round trip.
 func (d *DB) Ping(ctx context.Context) error { return d.pool.Ping(ctx) }
 
@@ -164,7 +187,7 @@ func outage(err error) error {
 	if unstorable(err) {
 		return fault.New(fault.Invalid, "", "A value is too long, or holds a character that cannot be stored").Because(err)
 	}
-	if pe, ok := errors.AsType[*pgconn.PgError](err); ok && pe.Code == "40P01" { // deadlock: PostgreSQL let others go first, and nothing was written
+	if isDeadlock(err) { // PostgreSQL let others go first, and nothing was written
 		return fault.New(fault.Unavailable, "", "Another change of the same account came in between. Nothing was changed; please try again.").
 			WithRetryAfter(time.Second).Because(err)
 	}

@@ -210,7 +210,7 @@ func TestCleanupForgetsOnlyTheDead(t *testing.T) {
 	s.post("/v1/auth/revoke", object{"token": dead.access}).want(t, 200, "")
 	old := s.user("shop")
 	old.older(40 * 24 * time.Hour)
-	s.exec(`INSERT INTO revoked_jti (jti, app_id, user_id, expires_at) VALUES ('at_old', 'shop', $1, now() - interval '1 minute')`, live.id)
+	s.exec(`INSERT INTO revoked_jti (jti, app_id, user_id, expires_at) VALUES ('at_old', 'shop', $1, now() - interval '66 minutes'), ('at_recent', 'shop', $1, now() - interval '1 minute')`, live.id)
 	counts, err := s.auth.Cleanup(t.Context())
 	must(t, err)
 	if counts["revoked_jti"] != 1 || counts["refresh_tokens"] != 1 {

@@ -11,6 +11,7 @@ import (
 	"turkey/internal/db"
 	"turkey/internal/db/dbtest"
 	"turkey/internal/idempotency"
+	"turkey/internal/idempotency/idempotencydb"
 )
 
 func TestReplay(t *testing.T) {
@@ -158,6 +159,31 @@ func TestAbandonedClaim(t *testing.T) {
 	b.post("/api/write", "key", `{"text":"b"}`).want(t, 409, "IDEMPOTENCY_CONFLICT")
 	if a := b.post("/api/write", "key", `{}`).want(t, 201, ""); a.n() != 2 {
 		t.Errorf("%s", a.raw)
+	}
+}
+
+// TestAClockSetAheadEndsNoClaim: the time of a claim has to be over by the clock as it was, too.
+func TestAClockSetAheadEndsNoClaim(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	q, conn := idempotencydb.New(), b.db.In(db.User(b.user))
+	claim := func(id uuid.UUID, steady time.Time) uuid.UUID {
+		t.Helper()
+		row, err := q.Claim(t.Context(), conn, idempotencydb.ClaimParams{Key: "key", RequestHash: []byte("hash"), Claim: id, Steady: steady})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return row.Claim
+	}
+	first, second := uuid.New(), uuid.New()
+	now := time.Now()
+	claim(first, now)
+	b.exec(`UPDATE idempotency_keys SET locked_until = now() - interval '59 minutes'`) // as if now() had gone an hour ahead
+	if claim(second, now.Add(-time.Hour)) != first {
+		t.Error("the claim was taken over")
+	}
+	if claim(second, now.Add(time.Hour)) != second {
+		t.Error("a claim whose time is over stays")
 	}
 }
 

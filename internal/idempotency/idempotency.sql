@@ -10,7 +10,7 @@ WITH taken AS (
     ON CONFLICT (user_id, key) DO UPDATE SET request_hash = excluded.request_hash, claim = excluded.claim, status = NULL, answer = NULL,
         locked_until = excluded.locked_until, created_at = now()
     WHERE i.created_at < now() - interval '24 hours'
-        OR i.status IS NULL AND i.locked_until < now() AND i.request_hash = excluded.request_hash
+        OR i.status IS NULL AND i.locked_until < least(now(), sqlc.arg(steady)::timestamptz) AND i.request_hash = excluded.request_hash
     RETURNING i.claim, i.request_hash, i.status, i.answer
 )
 SELECT t.claim, t.request_hash, t.status, t.answer FROM taken t

@@ -152,7 +152,7 @@ func (s *Service) begin(ctx context.Context, r request) (claim uuid.UUID, known 
 	defer patience.Stop()
 	conn := s.db.In(db.User(r.user))
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
-		row, err := s.q.Claim(ctx, conn, idempotencydb.ClaimParams{Key: r.key, RequestHash: r.hash, Claim: claim})
+		row, err := s.q.Claim(ctx, conn, idempotencydb.ClaimParams{Key: r.key, RequestHash: r.hash, Claim: claim, Steady: s.db.Steady()})
 		switch {
 		case errors.Is(err, pgx.ErrNoRows): // another request takes it at this moment
 		case err != nil:

@@ -37,7 +37,7 @@ SELECT m.service FROM m;
 INSERT INTO sheet_leases AS l (spreadsheet_id, sheet_name, holder, lease_until)
 VALUES (sqlc.arg(spreadsheet_id), sqlc.arg(sheet_name), sqlc.arg(holder), now() + sqlc.arg(ttl)::interval)
 ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
-    WHERE l.lease_until < now() OR l.holder = excluded.holder
+    WHERE l.lease_until < least(now(), sqlc.arg(steady)::timestamptz) OR l.holder = excluded.holder
         OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed'))
 RETURNING l.holder;
 

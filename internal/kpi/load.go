@@ -160,7 +160,7 @@ func find(tabs []connector.Tab, t *target) (connector.Tab, error) {
 // lease makes the holder the tab's only writer, over all users and replicas, until it is released. claim is that of a run.
 func (s *Service) lease(ctx context.Context, holder, claim uuid.UUID, spreadsheet string, sheet int64) (release func(), err error) {
 	system, name := s.db.In(db.System()), strconv.FormatInt(sheet, 10)
-	_, err = s.q.AcquireLeaseSystem(ctx, system, kpidb.AcquireLeaseSystemParams{SpreadsheetID: spreadsheet, SheetName: name, Holder: holder, Ttl: leaseTTL})
+	_, err = s.q.AcquireLeaseSystem(ctx, system, kpidb.AcquireLeaseSystemParams{SpreadsheetID: spreadsheet, SheetName: name, Holder: holder, Ttl: leaseTTL, Steady: s.db.Steady()})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, &failure{reason: "busy", message: "Another run is writing to this tab", retry: true, busy: true, after: 2 * time.Second}
 	}

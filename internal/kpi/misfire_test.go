@@ -2,6 +2,7 @@ package kpi
 
 import (
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -47,6 +48,22 @@ func TestMissedDaysAreMadeUpForEachOrOnce(t *testing.T) {
 		a.want(c.name+", next", a.next(), c.next)
 		a.want(c.name+", made by a schedule", a.one(`SELECT bool_and(scheduled) AND count(DISTINCT run_at) = count(*) FROM kpi_runs`), "true")
 		a.want(c.name+", audited", a.one(`SELECT count(*) = (SELECT count(*) FROM kpi_runs) FROM audit_logs WHERE action = 'workflow_run'`), "true")
+	}
+}
+
+// TestNoTimeIsFiredTwiceWhenAClockJumps: of a server whose clock is an hour ahead, one whose clock goes there and back, and one behind.
+func TestNoTimeIsFiredTwiceWhenAClockJumps(t *testing.T) {
+	t.Parallel()
+	a := newAgenda(t)
+	a.user("ga4")
+	a.exec(`UPDATE job_schedules SET cron_expression = '0 * * * *', next_run_at = '2026-06-30T23:00:00Z'`)
+	s := a.replica()
+	for i, by := range []time.Duration{0, time.Hour, -time.Hour, 29 * time.Minute, time.Minute, -time.Hour, time.Hour, 59 * time.Minute, time.Minute} {
+		a.pass(by)
+		a.fireAll(s)
+		a.exec(`UPDATE kpi_runs SET status = 'completed'`) // one on its way would count for the next
+		// 22:30, 23:30, 22:30, 22:59, 23:00, 22:00, 23:00, 23:59, 00:00: the runs of 23:00 and of 00:00.
+		a.want("runs after step "+strconv.Itoa(i), a.runs(), []string{"0", "1", "1", "1", "1", "1", "1", "1", "2"}[i])
 	}
 }
 

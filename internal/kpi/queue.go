@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -180,10 +181,13 @@ func (s *Service) reviveLoop(ctx context.Context) {
 }
 
 func (s *Service) revive(ctx context.Context) (int64, error) {
-	return s.q.ReviveRunsSystem(ctx, s.db.In(db.System()), kpidb.ReviveRunsSystemParams{Silent: s.silence, Lost: lostJob, Batch: dispatchBatch})
+	if err := s.db.ReadClock(ctx); err != nil {
+		return 0, err
+	}
+	return s.q.ReviveRunsSystem(ctx, s.db.In(db.System()), kpidb.ReviveRunsSystemParams{Steady: s.db.Steady(), Silent: s.silence, Lost: lostJob, Batch: dispatchBatch})
 }
 
-// Purgers remove runs that are kept long enough, and leases that nobody has. Each removes one batch and says how many went; figures stay.
+// Purgers remove runs that are kept long enough, and leases that nobody has. Each says how many went; figures stay.
 func Purgers(d *db.DB) map[string]func(ctx context.Context, batch int) (int, error) {
 	q, conn := kpidb.New(), d.In(db.System())
 	purger := func(purge func(context.Context, kpidb.DBTX, int32) (int64, error)) func(context.Context, int) (int, error) {
@@ -192,7 +196,15 @@ func Purgers(d *db.DB) map[string]func(ctx context.Context, batch int) (int, err
 			return int(n), err
 		}
 	}
-	return map[string]func(context.Context, int) (int, error){"kpi_runs": purger(q.PurgeRunsSystem), "sheet_leases": purger(q.PurgeLeasesSystem)}
+	runs := func(ctx context.Context, batch int) (gone int, err error) {
+		for last := int64(0); last < math.MaxInt64 && err == nil; {
+			var r kpidb.PurgeRunsSystemRow
+			r, err = q.PurgeRunsSystem(ctx, conn, last, int32(batch))
+			last, gone = r.Last, gone+int(r.Gone)
+		}
+		return gone, err
+	}
+	return map[string]func(context.Context, int) (int, error){"kpi_runs": runs, "sheet_leases": purger(q.PurgeLeasesSystem)}
 }
 
 func (s *Service) wake() {

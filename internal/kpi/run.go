@@ -108,7 +108,7 @@ type attempt struct {
 // process.
 func (s *Service) execute(ctx context.Context, user, id uuid.UUID) error {
 	conn := s.db.In(db.User(user))
-	run, err := s.q.StartRun(ctx, conn, id, s.silence)
+	run, err := s.q.StartRun(ctx, conn, kpidb.StartRunParams{ID: id, Steady: s.db.Steady(), Silent: s.silence})
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil // cancelled, finished, or somebody works on it

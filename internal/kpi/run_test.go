@@ -14,6 +14,7 @@ import (
 	"turkey/internal/db"
 	"turkey/internal/db/dbtest"
 	"turkey/internal/fault"
+	"turkey/internal/kpi/kpidb"
 	"turkey/internal/queue"
 )
 
@@ -172,7 +173,7 @@ func TestWaitingForATabIsNoFailedAttempt(t *testing.T) {
 	id := r.run()
 	conn := r.db.In(db.User(r.user))
 	for range 5 {
-		run, err := r.q.StartRun(t.Context(), conn, id, silent)
+		run, err := r.q.StartRun(t.Context(), conn, kpidb.StartRunParams{ID: id, Steady: r.db.Steady(), Silent: silent})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -211,17 +211,22 @@ SELECT u.user_id, 'workflow_undone', sqlc.arg(service)::text, 'success', sqlc.ar
 UPDATE credentials SET limited_until = greatest(limited_until, now() + sqlc.arg(pause)::interval)
 WHERE user_id = current_user_no() AND id = sqlc.arg(id);
 
--- name: PurgeRunsSystem :execrows
--- Completed runs stay a day, a hundred of a user; others a week, fifty of a user (contract §8.2).
-DELETE FROM kpi_runs WHERE id IN (
-    SELECT o.id FROM (
-        SELECT r.id, r.finished_at, r.status = 'completed' AS good,
-            row_number() OVER (PARTITION BY r.user_id, r.status = 'completed' ORDER BY r.finished_at DESC, r.id) AS place
-        FROM kpi_runs r WHERE r.status IN ('completed', 'failed', 'cancelled')
-    ) o
-    WHERE o.good AND (o.finished_at < now() - interval '1 day' OR o.place > 100)
-        OR NOT o.good AND (o.finished_at < now() - interval '7 days' OR o.place > 50)
-    LIMIT sqlc.arg(batch)::int);
+-- name: PurgeRunsSystem :one
+-- Completed runs stay a day, a hundred of a user; others a week, fifty of a user (contract §8.2). One stretch of the walk along
+-- the users, of whom all runs have to be seen: kpi_runs_user_idx carries it.
+WITH e AS (
+    SELECT coalesce((SELECT r.user_id FROM kpi_runs r WHERE r.user_id > sqlc.arg(after)::bigint ORDER BY r.user_id
+        LIMIT 1 OFFSET sqlc.arg(batch)::int), 9223372036854775807)::bigint AS last
+), o AS (
+    SELECT r.id, r.finished_at, r.status = 'completed' AS good,
+        row_number() OVER (PARTITION BY r.user_id, r.status = 'completed' ORDER BY r.finished_at DESC, r.id) AS place
+    FROM kpi_runs r WHERE r.user_id > sqlc.arg(after)::bigint AND r.user_id <= (SELECT e.last FROM e) AND r.status IN ('completed', 'failed', 'cancelled')
+), d AS (
+    DELETE FROM kpi_runs WHERE id IN (SELECT o.id FROM o
+        WHERE o.good AND (o.finished_at < now() - interval '1 day' OR o.place > 100)
+            OR NOT o.good AND (o.finished_at < now() - interval '7 days' OR o.place > 50)) RETURNING 1
+)
+SELECT (SELECT count(*) FROM d) AS gone, e.last FROM e;
 
 -- name: RetryRun :one
 -- A run that failed or was cancelled begins again where it was; after an undo from its first day. No row: it is none of these,
@@ -246,16 +251,19 @@ SELECT r.id FROM r;
 -- name: ReviveRunsSystem :execrows
 -- Runs whose worker gave no sign of life, runs whose job is with a process that ended before it began or after it gave the run
 -- back, and runs that the queue lost. The queue itself takes a job back only after longer than any job may take.
-WITH a AS (
-    SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < now() - sqlc.arg(silent)::interval
+-- steady is PostgreSQL's clock, had nobody set it ahead.
+WITH t AS MATERIALIZED (
+    SELECT least(now(), sqlc.arg(steady)::timestamptz) AS now
+), a AS (
+    SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < (SELECT t.now FROM t) - sqlc.arg(silent)::interval
     LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
 ), j AS (
     SELECT x.id FROM river.river_job o JOIN kpi_runs x ON x.id = (o.args ->> 'run')::uuid
-    WHERE o.kind = 'kpi_run' AND o.state = 'running' AND o.attempted_at < now() - sqlc.arg(silent)::interval
-        AND x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - sqlc.arg(silent)::interval
+    WHERE o.kind = 'kpi_run' AND o.state = 'running' AND o.attempted_at < (SELECT t.now FROM t) - sqlc.arg(silent)::interval
+        AND x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < (SELECT t.now FROM t) - sqlc.arg(silent)::interval
     LIMIT sqlc.arg(batch)::int FOR UPDATE OF x SKIP LOCKED
 ), q AS (
-    SELECT x.id FROM kpi_runs x WHERE x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - sqlc.arg(lost)::interval
+    SELECT x.id FROM kpi_runs x WHERE x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < (SELECT t.now FROM t) - sqlc.arg(lost)::interval
     LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
 )
 UPDATE kpi_runs SET status = 'delayed', enqueued = false, claim = NULL, run_at = now()
@@ -296,7 +304,7 @@ WITH r AS (
     UPDATE kpi_runs x SET status = 'active', attempt = x.attempt + 1, started_at = coalesce(x.started_at, now()), error = NULL,
         claim = gen_random_uuid(), beat_at = now()
     WHERE x.user_id = current_user_no() AND x.id = sqlc.arg(id) AND x.enqueued
-        AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < now() - sqlc.arg(silent)::interval)
+        AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < least(now(), sqlc.arg(steady)::timestamptz) - sqlc.arg(silent)::interval)
     RETURNING x.user_id, x.service, x.target_day, x.from_day, x.to_day, x.done_day, x.dry_run, x.awaited, x.credential_id, x.spreadsheet_id,
         x.sheet_name, x.attempt, x.result, x.started_at, x.claim
 ), src AS (

@@ -48,7 +48,8 @@ SELECT a.id FROM a;
 
 -- name: CreateWebhook :one
 -- full: the user has as many as there may be. No row: the user's keys were replaced since the secret was sealed. The audit
--- names the host alone: an address may be as good as a password.
+-- names the host alone: an address may be as good as a password. The lock on the keys is shared, since nobody who has it asks for
+-- more of them; the user, whom the insert asks for last, a deletion has first, and it gives way.
 WITH k AS (
     SELECT x.user_id, x.key_id FROM vault_keys x WHERE x.user_id = current_user_no() FOR SHARE
 ), w AS (

@@ -20,6 +20,8 @@ import (
 // JobTimeout bounds one attempt of a job. A job whose process died is taken up again a little later than this.
 const JobTimeout = 2 * time.Minute
 
+const rescueAfter = JobTimeout + 30*time.Second
+
 // Queue works jobs and takes new ones.
 type Queue struct {
 	db       *db.DB
@@ -56,7 +58,7 @@ func Every[T river.JobArgs](q *Queue, interval time.Duration, args T) {
 
 // Open lets jobs be inserted.
 func (q *Queue) Open() error {
-	client, err := river.NewClient(riverpgxv5.New(q.db.Pool()), &river.Config{
+	client, err := river.NewClient(&driver{riverpgxv5.New(q.db.Pool()), q.db}, &river.Config{
 		Schema:               db.RiverSchema,
 		Queues:               q.lines,
 		Workers:              q.workers,
@@ -64,7 +66,7 @@ func (q *Queue) Open() error {
 		FetchCooldown:        10 * time.Millisecond, // the default of 100 ms would cap the queue at ten jobs a second per worker
 		PollOnly:             q.db.Pooled(),         // notifications get lost in a pooler
 		JobTimeout:           JobTimeout,
-		RescueStuckJobsAfter: JobTimeout + 30*time.Second,
+		RescueStuckJobsAfter: rescueAfter,
 		Logger:               slog.New(quiet{q.log.Handler()}),
 		Middleware:           q.middleware(),
 	})
@@ -75,16 +77,9 @@ func (q *Queue) Open() error {
 	return nil
 }
 
-// InsertTx adds jobs in the transaction of what causes them.
+// InsertTx adds jobs in the transaction of what causes them. Those with UniqueOpts that are in line already are left out.
 func (q *Queue) InsertTx(ctx context.Context, tx pgx.Tx, jobs ...river.InsertManyParams) error {
-	if _, err := q.client.InsertManyFastTx(ctx, tx, jobs); err != nil {
-		return fmt.Errorf("enqueue: %w", err)
-	}
-	return nil
-}
-
-// InsertOnceTx is InsertTx for jobs with UniqueOpts: those that are in line already are left out.
-func (q *Queue) InsertOnceTx(ctx context.Context, tx pgx.Tx, jobs ...river.InsertManyParams) error {
+	// Not InsertManyFastTx: it dates jobs by the clock of this process.
 	if _, err := q.client.InsertManyTx(ctx, tx, jobs); err != nil {
 		return fmt.Errorf("enqueue: %w", err)
 	}

@@ -95,7 +95,7 @@ func (s *Service) handOut(ctx context.Context) error {
 			if len(jobs) == 0 {
 				return nil
 			}
-			return s.queue.InsertOnceTx(ctx, tx, jobs...)
+			return s.queue.InsertTx(ctx, tx, jobs...)
 		})
 		if err != nil || n < checkBatch {
 			return err

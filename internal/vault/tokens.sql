@@ -29,7 +29,7 @@ RETURNING t.generation;
 -- name: StoreTokens :one
 -- Fenced by generation and version, not by the lease: who comes late finds a newer pair, or another content, and writes
 -- nothing. No row for that, or because the user's keys were replaced since they were read (key_id; the lock holds off a
--- rotation).
+-- rotation). Keys come before the pair, here and in a reseal, and nobody who shares them asks for more of them: no deadlock.
 WITH k AS MATERIALIZED (
     SELECT v.user_id FROM vault_keys v
     WHERE v.user_id = current_user_no() AND coalesce(v.key_id, sqlc.arg(key_id)::bigint) = sqlc.arg(key_id)::bigint

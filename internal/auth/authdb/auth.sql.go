@@ -187,18 +187,19 @@ const auditSystem = `-- name: AuditSystem :many
 SELECT id, app_id, user_id, actor, action, ip, user_agent, meta, created_at FROM audit
 WHERE ($1::text = '' OR app_id = $1::text)
     AND ($2::uuid IS NULL OR user_id = $2::uuid)
-    AND ($3::text = '' OR actor = $3::text)
-    AND ($4::text = '' OR action = $4::text)
-    AND ($5::timestamptz IS NULL OR created_at >= $5::timestamptz)
-    AND ($6::timestamptz IS NULL OR created_at < $6::timestamptz)
-    AND ($7::timestamptz IS NULL OR (created_at, id) < ($7::timestamptz, $8::uuid))
-ORDER BY created_at DESC, id DESC LIMIT $9::int
+    AND ($3::text = '' OR actor = $3::text AND (user_id = $4::uuid OR actor IS DISTINCT FROM user_id::text))
+    AND ($5::text = '' OR action = $5::text)
+    AND ($6::timestamptz IS NULL OR created_at >= $6::timestamptz)
+    AND ($7::timestamptz IS NULL OR created_at < $7::timestamptz)
+    AND ($8::timestamptz IS NULL OR (created_at, id) < ($8::timestamptz, $9::uuid))
+ORDER BY created_at DESC, id DESC LIMIT $10::int
 `
 
 type AuditSystemParams struct {
 	AppID    string
 	UserID   *uuid.UUID
 	Actor    string
+	Self     *uuid.UUID
 	Action   string
 	Since    *time.Time
 	Until    *time.Time
@@ -207,11 +208,13 @@ type AuditSystemParams struct {
 	Max      int32
 }
 
+// self is the actor who is a user: most acts are those of the user whom they happen to, and audit_user_idx has them; audit_actor_idx has the rest.
 func (q *Queries) AuditSystem(ctx context.Context, db DBTX, arg AuditSystemParams) ([]Audit, error) {
 	rows, err := db.Query(ctx, auditSystem,
 		arg.AppID,
 		arg.UserID,
 		arg.Actor,
+		arg.Self,
 		arg.Action,
 		arg.Since,
 		arg.Until,
@@ -254,7 +257,7 @@ WITH u AS MATERIALIZED (
 )
 UPDATE email_tokens t SET used_at = now() FROM u
 WHERE t.app_id = u.app_id AND t.user_id = u.id AND t.token_hash = $1 AND t.type = $2 AND t.used_at IS NULL
-    AND t.expires_at > $3
+    AND t.expires_at > greatest(now(), $3)
 RETURNING t.app_id, t.user_id, t.email
 `
 
@@ -1343,7 +1346,7 @@ func (q *Queries) MarkVerified(ctx context.Context, db DBTX, appID string, userI
 }
 
 const openEmailToken = `-- name: OpenEmailToken :one
-SELECT app_id FROM email_tokens WHERE token_hash = $1 AND used_at IS NULL AND expires_at > $2
+SELECT app_id FROM email_tokens WHERE token_hash = $1 AND used_at IS NULL AND expires_at > greatest(now(), $2)
 `
 
 func (q *Queries) OpenEmailToken(ctx context.Context, db DBTX, tokenHash string, now time.Time) (string, error) {
@@ -1503,21 +1506,8 @@ func (q *Queries) PurgeMailsSystem(ctx context.Context, db DBTX, batch int32) (i
 	return count, err
 }
 
-const purgeOldSessionsSystem = `-- name: PurgeOldSessionsSystem :one
-WITH d AS (DELETE FROM refresh_tokens WHERE id IN (SELECT r.id FROM refresh_tokens r
-    WHERE r.expires_at < now() - $1::interval ORDER BY r.expires_at LIMIT $2::int) RETURNING 1)
-SELECT count(*) FROM d
-`
-
-func (q *Queries) PurgeOldSessionsSystem(ctx context.Context, db DBTX, age time.Duration, batch int32) (int64, error) {
-	row := db.QueryRow(ctx, purgeOldSessionsSystem, age, batch)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const purgeRevokedSystem = `-- name: PurgeRevokedSystem :one
-WITH d AS (DELETE FROM revoked_jti WHERE jti IN (SELECT r.jti FROM revoked_jti r WHERE r.expires_at < now() ORDER BY r.expires_at LIMIT $1::int) RETURNING 1)
+WITH d AS (DELETE FROM revoked_jti WHERE jti IN (SELECT r.jti FROM revoked_jti r WHERE r.expires_at < now() - interval '65 minutes' ORDER BY r.expires_at LIMIT $1::int) RETURNING 1)
 SELECT count(*) FROM d
 `
 
@@ -1533,11 +1523,17 @@ const purgeSessionsSystem = `-- name: PurgeSessionsSystem :one
 WITH w AS (
     SELECT r.id FROM refresh_tokens r WHERE r.id > $1 ORDER BY r.id LIMIT $2::int
 ), d AS (
-    DELETE FROM refresh_tokens x USING w WHERE x.id = w.id AND x.expires_at < now() - interval '30 days' RETURNING 1
+    DELETE FROM refresh_tokens x USING w WHERE x.id = w.id AND x.expires_at < now() - $3::interval RETURNING 1
 )
 SELECT (SELECT count(*) FROM d) AS gone, (SELECT count(*) FROM w) AS seen,
     coalesce((SELECT w.id FROM w ORDER BY w.id DESC LIMIT 1), $1)::uuid AS last
 `
+
+type PurgeSessionsSystemParams struct {
+	After uuid.UUID
+	Batch int32
+	Age   time.Duration
+}
 
 type PurgeSessionsSystemRow struct {
 	Gone int64
@@ -1547,8 +1543,8 @@ type PurgeSessionsSystemRow struct {
 
 // One stretch of the walk along the primary key: an index on expires_at, which every refresh moves, would cost each of
 // them more than the walk costs the cleanup.
-func (q *Queries) PurgeSessionsSystem(ctx context.Context, db DBTX, after uuid.UUID, batch int32) (PurgeSessionsSystemRow, error) {
-	row := db.QueryRow(ctx, purgeSessionsSystem, after, batch)
+func (q *Queries) PurgeSessionsSystem(ctx context.Context, db DBTX, arg PurgeSessionsSystemParams) (PurgeSessionsSystemRow, error) {
+	row := db.QueryRow(ctx, purgeSessionsSystem, arg.After, arg.Batch, arg.Age)
 	var i PurgeSessionsSystemRow
 	err := row.Scan(&i.Gone, &i.Seen, &i.Last)
 	return i, err
@@ -1693,7 +1689,7 @@ WITH j AS (
     ON CONFLICT (jti) DO NOTHING
     RETURNING revoked_jti.jti, revoked_jti.app_id, revoked_jti.user_id, revoked_jti.expires_at
 ), e AS (
-    INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT j.app_id, 'jti', j.jti, j.expires_at FROM j
+    INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT j.app_id, 'jti', j.jti, j.expires_at + interval '65 minutes' FROM j
 ), a AS (
     INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta)
     SELECT j.app_id, j.user_id, $6::text, $7, $8, $9, $10 FROM j
@@ -1714,7 +1710,8 @@ type RevokeAccessParams struct {
 	Meta      *string
 }
 
-// Ends one access token until it expires by itself. 0: it was revoked before, or its user is gone.
+// Ends one access token until it has expired by every clock, of which one may be an hour off. 0: it was revoked before, or its
+// user is gone.
 func (q *Queries) RevokeAccess(ctx context.Context, db DBTX, arg RevokeAccessParams) (int64, error) {
 	row := db.QueryRow(ctx, revokeAccess,
 		arg.Jti,

@@ -7,6 +7,7 @@ package idempotencydb
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -19,7 +20,7 @@ WITH taken AS (
     ON CONFLICT (user_id, key) DO UPDATE SET request_hash = excluded.request_hash, claim = excluded.claim, status = NULL, answer = NULL,
         locked_until = excluded.locked_until, created_at = now()
     WHERE i.created_at < now() - interval '24 hours'
-        OR i.status IS NULL AND i.locked_until < now() AND i.request_hash = excluded.request_hash
+        OR i.status IS NULL AND i.locked_until < least(now(), $4::timestamptz) AND i.request_hash = excluded.request_hash
     RETURNING i.claim, i.request_hash, i.status, i.answer
 )
 SELECT t.claim, t.request_hash, t.status, t.answer FROM taken t
@@ -32,6 +33,7 @@ type ClaimParams struct {
 	Key         string
 	RequestHash []byte
 	Claim       uuid.UUID
+	Steady      time.Time
 }
 
 type ClaimRow struct {
@@ -46,7 +48,12 @@ type ClaimRow struct {
 // Takes the key, or tells what became of it: claim says whose it is. What is older than a day is as good as gone, and a claim
 // whose process died may be taken over by the same request. No row: another request takes it at this moment.
 func (q *Queries) Claim(ctx context.Context, db DBTX, arg ClaimParams) (ClaimRow, error) {
-	row := db.QueryRow(ctx, claim, arg.Key, arg.RequestHash, arg.Claim)
+	row := db.QueryRow(ctx, claim,
+		arg.Key,
+		arg.RequestHash,
+		arg.Claim,
+		arg.Steady,
+	)
 	var i ClaimRow
 	err := row.Scan(
 		&i.Claim,

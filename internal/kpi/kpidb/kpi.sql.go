@@ -17,7 +17,7 @@ const acquireLeaseSystem = `-- name: AcquireLeaseSystem :one
 INSERT INTO sheet_leases AS l (spreadsheet_id, sheet_name, holder, lease_until)
 VALUES ($1, $2, $3, now() + $4::interval)
 ON CONFLICT (spreadsheet_id, sheet_name) DO UPDATE SET holder = excluded.holder, lease_until = excluded.lease_until
-    WHERE l.lease_until < now() OR l.holder = excluded.holder
+    WHERE l.lease_until < least(now(), $5::timestamptz) OR l.holder = excluded.holder
         OR EXISTS (SELECT FROM kpi_runs r WHERE r.id = l.holder AND r.status IN ('completed', 'failed'))
 RETURNING l.holder
 `
@@ -27,6 +27,7 @@ type AcquireLeaseSystemParams struct {
 	SheetName     string
 	Holder        uuid.UUID
 	Ttl           time.Duration
+	Steady        time.Time
 }
 
 // No row: somebody else writes to this tab right now. A run that has ended does not, whether or not it gave the lease back; of
@@ -38,6 +39,7 @@ func (q *Queries) AcquireLeaseSystem(ctx context.Context, db DBTX, arg AcquireLe
 		arg.SheetName,
 		arg.Holder,
 		arg.Ttl,
+		arg.Steady,
 	)
 	var holder uuid.UUID
 	err := row.Scan(&holder)

@@ -693,25 +693,34 @@ func (q *Queries) PauseCredential(ctx context.Context, db DBTX, pause time.Durat
 	return err
 }
 
-const purgeRunsSystem = `-- name: PurgeRunsSystem :execrows
-DELETE FROM kpi_runs WHERE id IN (
-    SELECT o.id FROM (
-        SELECT r.id, r.finished_at, r.status = 'completed' AS good,
-            row_number() OVER (PARTITION BY r.user_id, r.status = 'completed' ORDER BY r.finished_at DESC, r.id) AS place
-        FROM kpi_runs r WHERE r.status IN ('completed', 'failed', 'cancelled')
-    ) o
-    WHERE o.good AND (o.finished_at < now() - interval '1 day' OR o.place > 100)
-        OR NOT o.good AND (o.finished_at < now() - interval '7 days' OR o.place > 50)
-    LIMIT $1::int)
+const purgeRunsSystem = `-- name: PurgeRunsSystem :one
+WITH e AS (
+    SELECT coalesce((SELECT r.user_id FROM kpi_runs r WHERE r.user_id > $1::bigint ORDER BY r.user_id
+        LIMIT 1 OFFSET $2::int), 9223372036854775807)::bigint AS last
+), o AS (
+    SELECT r.id, r.finished_at, r.status = 'completed' AS good,
+        row_number() OVER (PARTITION BY r.user_id, r.status = 'completed' ORDER BY r.finished_at DESC, r.id) AS place
+    FROM kpi_runs r WHERE r.user_id > $1::bigint AND r.user_id <= (SELECT e.last FROM e) AND r.status IN ('completed', 'failed', 'cancelled')
+), d AS (
+    DELETE FROM kpi_runs WHERE id IN (SELECT o.id FROM o
+        WHERE o.good AND (o.finished_at < now() - interval '1 day' OR o.place > 100)
+            OR NOT o.good AND (o.finished_at < now() - interval '7 days' OR o.place > 50)) RETURNING 1
+)
+SELECT (SELECT count(*) FROM d) AS gone, e.last FROM e
 `
 
-// Completed runs stay a day, a hundred of a user; others a week, fifty of a user (contract §8.2).
-func (q *Queries) PurgeRunsSystem(ctx context.Context, db DBTX, batch int32) (int64, error) {
-	result, err := db.Exec(ctx, purgeRunsSystem, batch)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+type PurgeRunsSystemRow struct {
+	Gone int64
+	Last int64
+}
+
+// Completed runs stay a day, a hundred of a user; others a week, fifty of a user (contract §8.2). One stretch of the walk along
+// the users, of whom all runs have to be seen: kpi_runs_user_idx carries it.
+func (q *Queries) PurgeRunsSystem(ctx context.Context, db DBTX, after int64, batch int32) (PurgeRunsSystemRow, error) {
+	row := db.QueryRow(ctx, purgeRunsSystem, after, batch)
+	var i PurgeRunsSystemRow
+	err := row.Scan(&i.Gone, &i.Last)
+	return i, err
 }
 
 const retryRun = `-- name: RetryRun :one
@@ -749,23 +758,26 @@ func (q *Queries) RetryRun(ctx context.Context, db DBTX, arg RetryRunParams) (uu
 }
 
 const reviveRunsSystem = `-- name: ReviveRunsSystem :execrows
-WITH a AS (
-    SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < now() - $1::interval
-    LIMIT $2::int FOR UPDATE SKIP LOCKED
+WITH t AS MATERIALIZED (
+    SELECT least(now(), $1::timestamptz) AS now
+), a AS (
+    SELECT x.id FROM kpi_runs x WHERE x.status = 'active' AND x.beat_at < (SELECT t.now FROM t) - $2::interval
+    LIMIT $3::int FOR UPDATE SKIP LOCKED
 ), j AS (
     SELECT x.id FROM river.river_job o JOIN kpi_runs x ON x.id = (o.args ->> 'run')::uuid
-    WHERE o.kind = 'kpi_run' AND o.state = 'running' AND o.attempted_at < now() - $1::interval
-        AND x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - $1::interval
-    LIMIT $2::int FOR UPDATE OF x SKIP LOCKED
+    WHERE o.kind = 'kpi_run' AND o.state = 'running' AND o.attempted_at < (SELECT t.now FROM t) - $2::interval
+        AND x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < (SELECT t.now FROM t) - $2::interval
+    LIMIT $3::int FOR UPDATE OF x SKIP LOCKED
 ), q AS (
-    SELECT x.id FROM kpi_runs x WHERE x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < now() - $3::interval
-    LIMIT $2::int FOR UPDATE SKIP LOCKED
+    SELECT x.id FROM kpi_runs x WHERE x.enqueued AND x.status IN ('waiting', 'delayed') AND x.run_at < (SELECT t.now FROM t) - $4::interval
+    LIMIT $3::int FOR UPDATE SKIP LOCKED
 )
 UPDATE kpi_runs SET status = 'delayed', enqueued = false, claim = NULL, run_at = now()
 WHERE kpi_runs.id IN (SELECT a.id FROM a UNION ALL SELECT j.id FROM j UNION ALL SELECT q.id FROM q)
 `
 
 type ReviveRunsSystemParams struct {
+	Steady time.Time
 	Silent time.Duration
 	Batch  int32
 	Lost   time.Duration
@@ -773,8 +785,14 @@ type ReviveRunsSystemParams struct {
 
 // Runs whose worker gave no sign of life, runs whose job is with a process that ended before it began or after it gave the run
 // back, and runs that the queue lost. The queue itself takes a job back only after longer than any job may take.
+// steady is PostgreSQL's clock, had nobody set it ahead.
 func (q *Queries) ReviveRunsSystem(ctx context.Context, db DBTX, arg ReviveRunsSystemParams) (int64, error) {
-	result, err := db.Exec(ctx, reviveRunsSystem, arg.Silent, arg.Batch, arg.Lost)
+	result, err := db.Exec(ctx, reviveRunsSystem,
+		arg.Steady,
+		arg.Silent,
+		arg.Batch,
+		arg.Lost,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -890,7 +908,7 @@ WITH r AS (
     UPDATE kpi_runs x SET status = 'active', attempt = x.attempt + 1, started_at = coalesce(x.started_at, now()), error = NULL,
         claim = gen_random_uuid(), beat_at = now()
     WHERE x.user_id = current_user_no() AND x.id = $1 AND x.enqueued
-        AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < now() - $2::interval)
+        AND (x.status IN ('waiting', 'delayed') OR x.status = 'active' AND x.beat_at < least(now(), $2::timestamptz) - $3::interval)
     RETURNING x.user_id, x.service, x.target_day, x.from_day, x.to_day, x.done_day, x.dry_run, x.awaited, x.credential_id, x.spreadsheet_id,
         x.sheet_name, x.attempt, x.result, x.started_at, x.claim
 ), src AS (
@@ -914,6 +932,12 @@ SELECT r.user_id, r.service, r.target_day, r.from_day, r.to_day, r.done_day, r.d
 FROM r LEFT JOIN src ON true LEFT JOIN dst ON true
 LEFT JOIN sheet_mappings m ON m.user_id = r.user_id AND m.service = r.service
 `
+
+type StartRunParams struct {
+	ID     uuid.UUID
+	Steady time.Time
+	Silent time.Duration
+}
 
 type StartRunRow struct {
 	UserID            int64
@@ -946,8 +970,8 @@ type StartRunRow struct {
 // Takes the claim. No row: it has ended, it is not its turn (a job that was thought lost comes late), or another worker is alive
 // on it. With it comes what the run works with: the source's
 // credential, the Google credential, the tab, how long a provider wants to be left alone, and whether it has replaced anything (noted).
-func (q *Queries) StartRun(ctx context.Context, db DBTX, iD uuid.UUID, silent time.Duration) (StartRunRow, error) {
-	row := db.QueryRow(ctx, startRun, iD, silent)
+func (q *Queries) StartRun(ctx context.Context, db DBTX, arg StartRunParams) (StartRunRow, error) {
+	row := db.QueryRow(ctx, startRun, arg.ID, arg.Steady, arg.Silent)
 	var i StartRunRow
 	err := row.Scan(
 		&i.UserID,

@@ -100,7 +100,8 @@ type CreateWebhookRow struct {
 }
 
 // full: the user has as many as there may be. No row: the user's keys were replaced since the secret was sealed. The audit
-// names the host alone: an address may be as good as a password.
+// names the host alone: an address may be as good as a password. The lock on the keys is shared, since nobody who has it asks for
+// more of them; the user, whom the insert asks for last, a deletion has first, and it gives way.
 func (q *Queries) CreateWebhook(ctx context.Context, db DBTX, arg CreateWebhookParams) (CreateWebhookRow, error) {
 	row := db.QueryRow(ctx, createWebhook,
 		arg.ID,

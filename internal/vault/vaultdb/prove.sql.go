@@ -14,7 +14,7 @@ import (
 const keysToProveSystem = `-- name: KeysToProveSystem :many
 
 SELECT k.user_id, u.id AS person, k.root_id, k.keyset, k.index_key FROM vault_keys k JOIN users u ON u.user_no = k.user_id
-WHERE k.user_id > $1 ORDER BY k.user_id LIMIT $2::int
+WHERE k.user_id > $1 AND u.user_no > $1 ORDER BY k.user_id LIMIT $2::int
 `
 
 type KeysToProveSystemRow struct {
@@ -26,6 +26,7 @@ type KeysToProveSystemRow struct {
 }
 
 // What a copy of the vault is proved by.
+// The second condition says again what the first one does: users are then read from there on as well.
 func (q *Queries) KeysToProveSystem(ctx context.Context, db DBTX, after int64, batch int32) ([]KeysToProveSystemRow, error) {
 	rows, err := db.Query(ctx, keysToProveSystem, after, batch)
 	if err != nil {

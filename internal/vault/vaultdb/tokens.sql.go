@@ -114,7 +114,7 @@ type StoreTokensParams struct {
 
 // Fenced by generation and version, not by the lease: who comes late finds a newer pair, or another content, and writes
 // nothing. No row for that, or because the user's keys were replaced since they were read (key_id; the lock holds off a
-// rotation).
+// rotation). Keys come before the pair, here and in a reseal, and nobody who shares them asks for more of them: no deadlock.
 func (q *Queries) StoreTokens(ctx context.Context, db DBTX, arg StoreTokensParams) (int32, error) {
 	row := db.QueryRow(ctx, storeTokens,
 		arg.KeyID,
