@@ -28,4 +28,5 @@ SELECT s.no FROM audit_seals s WHERE s.log = sqlc.arg(log) AND s.first_at < sqlc
 -- name: GoneSystem :many
 -- Who of these persons is no user any more.
 SELECT p.person::text AS person FROM unnest(sqlc.arg(persons)::text[]) AS p (person)
-WHERE NOT EXISTS (SELECT FROM users u WHERE CASE WHEN sqlc.arg(log)::text = 'audit' THEN u.id::text ELSE u.user_no::text END = p.person);
+WHERE CASE WHEN sqlc.arg(log)::text = 'audit' THEN NOT EXISTS (SELECT FROM users u WHERE u.id = p.person::uuid)
+    ELSE NOT EXISTS (SELECT FROM users u WHERE u.user_no = p.person::bigint) END;

@@ -29,7 +29,7 @@ FROM (SELECT count(*) AS credentials, count(*) FILTER (WHERE x.health = 'broken'
 -- that is older than a quarter of an hour; audit_created_idx carries it.
 SELECT p.stray::bigint AS stray, p.until::timestamptz AS until,
     (SELECT EXISTS (SELECT FROM audit a WHERE a.created_at < sqlc.arg(at)::timestamptz - interval '15 minutes'
-        AND a.created_at > coalesce((SELECT max(s.sealed_at) FROM audit_seals s), '-infinity')))::boolean AS late
+        AND a.created_at > coalesce((SELECT s.sealed_at FROM audit_seals s ORDER BY s.no DESC LIMIT 1), '-infinity')))::boolean AS late
 FROM audit_partitions() p;
 
 -- name: IndexesSystem :one

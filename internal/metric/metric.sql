@@ -19,4 +19,4 @@ GROUP BY 1, 2;
 -- name: AuditSystem :one
 -- Seconds for which the oldest row has waited for its seal; audit_created_idx carries it.
 SELECT coalesce(extract(epoch FROM sqlc.arg(at)::timestamptz - (SELECT min(a.created_at) FROM audit a
-    WHERE a.created_at > coalesce((SELECT max(s.sealed_at) FROM audit_seals s), '-infinity'))), 0)::double precision AS age;
+    WHERE a.created_at > coalesce((SELECT s.sealed_at FROM audit_seals s ORDER BY s.no DESC LIMIT 1), '-infinity'))), 0)::double precision AS age;

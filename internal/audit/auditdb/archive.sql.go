@@ -44,7 +44,8 @@ func (q *Queries) CoveringSystem(ctx context.Context, db DBTX, arg CoveringSyste
 
 const goneSystem = `-- name: GoneSystem :many
 SELECT p.person::text AS person FROM unnest($1::text[]) AS p (person)
-WHERE NOT EXISTS (SELECT FROM users u WHERE CASE WHEN $2::text = 'audit' THEN u.id::text ELSE u.user_no::text END = p.person)
+WHERE CASE WHEN $2::text = 'audit' THEN NOT EXISTS (SELECT FROM users u WHERE u.id = p.person::uuid)
+    ELSE NOT EXISTS (SELECT FROM users u WHERE u.user_no = p.person::bigint) END
 `
 
 // Who of these persons is no user any more.

@@ -47,6 +47,7 @@ type Config struct {
 	BinDir   string                        // look for the programs here only; TURKEY_POSTGRES_BIN wins over it
 	Volatile bool                          // for tests: no fsync, so a crash of the machine may damage the data
 	Log      func(msg string, args ...any) // in the form of slog.Info; nil is silent
+	Settings []string                      // name=value, beyond and before its own: for measurements
 }
 
 // Server is a running PostgreSQL child process.
@@ -183,7 +184,7 @@ func settings(cfg Config, programs programs) []string {
 		values = append(values, "fsync=on", "synchronous_commit=on", "full_page_writes=on", "max_connections=50")
 	}
 	var args []string
-	for _, v := range values {
+	for _, v := range append(values, cfg.Settings...) {
 		args = append(args, "-c", v)
 	}
 	return args

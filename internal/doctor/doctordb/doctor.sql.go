@@ -33,7 +33,7 @@ func (q *Queries) AppsSystem(ctx context.Context, db DBTX) (AppsSystemRow, error
 const auditSystem = `-- name: AuditSystem :one
 SELECT p.stray::bigint AS stray, p.until::timestamptz AS until,
     (SELECT EXISTS (SELECT FROM audit a WHERE a.created_at < $1::timestamptz - interval '15 minutes'
-        AND a.created_at > coalesce((SELECT max(s.sealed_at) FROM audit_seals s), '-infinity')))::boolean AS late
+        AND a.created_at > coalesce((SELECT s.sealed_at FROM audit_seals s ORDER BY s.no DESC LIMIT 1), '-infinity')))::boolean AS late
 FROM audit_partitions() p
 `
 

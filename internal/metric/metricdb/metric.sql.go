@@ -12,7 +12,7 @@ import (
 
 const auditSystem = `-- name: AuditSystem :one
 SELECT coalesce(extract(epoch FROM $1::timestamptz - (SELECT min(a.created_at) FROM audit a
-    WHERE a.created_at > coalesce((SELECT max(s.sealed_at) FROM audit_seals s), '-infinity'))), 0)::double precision AS age
+    WHERE a.created_at > coalesce((SELECT s.sealed_at FROM audit_seals s ORDER BY s.no DESC LIMIT 1), '-infinity'))), 0)::double precision AS age
 `
 
 // Seconds for which the oldest row has waited for its seal; audit_created_idx carries it.
