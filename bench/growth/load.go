@@ -44,6 +44,7 @@ type people struct {
 	pipeline []*person // collect figures
 	admin    *person   // of the big app
 	parts    []string  // of addresses
+	event    int64     // the newest of the feed
 
 	turn atomic.Int64 // whose turn it is while everybody is asked for once; 0: people are asked for at random
 }
@@ -108,6 +109,9 @@ func (s *size) gather(ctx context.Context) error {
 		}
 	}
 	if _, err := conn.Exec(ctx, `UPDATE users SET role = 'admin' WHERE id = $1`, p.admin.id); err != nil {
+		return err
+	}
+	if err := conn.QueryRow(ctx, `SELECT max(id) FROM revocation_events`).Scan(&p.event); err != nil {
 		return err
 	}
 	if p.db, err = db.Open(ctx, db.Config{URL: s.dsn, MaxConns: clients + 2}); err != nil {

@@ -117,7 +117,7 @@ func allOperations() []operation {
 		{"admin: audit by actor", administers(func(p *people) string { return "audit?limit=50&actor=" + p.anybody().id.String() })},
 		{"admin: revocations", administers(func(*people) string { return "revocations?limit=50" })},
 		{"revocation feed of an app", func(ctx context.Context, s *size) error {
-			_, err := auth.FeedSystem(ctx, s.people.db.In(db.System()), s.people.anybody().app, 1<<40)
+			_, err := auth.FeedSystem(ctx, s.people.db.In(db.System()), s.people.anybody().app, s.people.event)
 			return err
 		}},
 	}

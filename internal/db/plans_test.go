@@ -89,6 +89,7 @@ var hot = map[string]string{
 	"authdb.listSessions":                 "refresh_tokens_app_idx",
 	"authdb.liveSessionOwner":             "refresh_tokens_pkey",
 	"authdb.liveSessionsSystem":           "refresh_tokens_created_idx",
+	"authdb.liveSessionsSystem of an app": "refresh_tokens_app_created_idx",
 	"authdb.liveSessionsSystem of a user": "refresh_tokens_app_idx",
 	"authdb.liveUser":                     "users_pkey",
 	"authdb.lockAdmins":                   "users_admins_idx",
@@ -316,15 +317,15 @@ func TestTheIndexesOfBigTablesAreBuiltAgain(t *testing.T) {
 	}
 	conn, steps := connect(t, url), upOf(t, "00015_growth.sql")
 	built := `SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indisvalid AND c.relname IN
-		('users_admins_idx', 'refresh_tokens_created_idx', 'revocation_events_created_idx', 'audit_actor_idx', 'audit_keys_pseudonym_idx')`
-	if left := list[string](t, conn, built); len(left) > 0 || len(steps) != 10 {
+		('users_admins_idx', 'refresh_tokens_created_idx', 'refresh_tokens_app_created_idx', 'revocation_events_created_idx', 'audit_actor_idx', 'audit_keys_pseudonym_idx')`
+	if left := list[string](t, conn, built); len(left) > 0 || len(steps) != 12 {
 		t.Fatalf("%d steps; %v are left", len(steps), left)
 	}
 	for _, sql := range steps[:4] {
 		mustExec(t, conn, sql)
 	}
 	mustExec(t, conn, `UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'refresh_tokens_created_idx'::regclass`)
-	if migrate(t, url) == 0 || len(list[string](t, conn, built)) != 5 {
+	if migrate(t, url) == 0 || len(list[string](t, conn, built)) != 6 {
 		t.Errorf("built are %v", list[string](t, conn, built))
 	}
 }

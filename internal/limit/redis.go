@@ -114,7 +114,7 @@ func (s *redisStore) run(ctx context.Context, script *redis.Script, keys []strin
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)
 	}
-	defer c.Close() //nolint:errcheck // it goes back to the pool
+	defer c.Close() // it goes back to the pool
 	n, err := redis.Int64s(script.DoContext(ctx, c, all...))
 	if err != nil {
 		return nil, fmt.Errorf("redis: %w", err)

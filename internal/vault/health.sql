@@ -38,12 +38,13 @@ SELECT o.user_id, 'credential_health', o.service, 'success', nullif(sqlc.arg(mes
 -- takes it and none is lost: its check sets the real time. What nobody uses, and what belongs to somebody who may not act,
 -- is looked at again later and not checked; credentials_next_check_idx carries it.
 WITH d AS MATERIALIZED (
-    SELECT x.id, x.user_id, x.encrypted_data IS NOT NULL AND (x.health <> 'unchecked' OR x.verified_at IS NOT NULL OR EXISTS (SELECT FROM service_configs s
-        WHERE s.user_id = x.user_id AND s.credential_id = x.id AND s.enabled)) AS used
+    SELECT x.id, x.user_id, x.encrypted_data IS NOT NULL AS sealed, x.health <> 'unchecked' OR x.verified_at IS NOT NULL AS known
     FROM credentials x WHERE x.next_check_at <= sqlc.arg(at)::timestamptz AND x.deleted_at IS NULL
     ORDER BY x.next_check_at LIMIT sqlc.arg(batch)::int FOR UPDATE SKIP LOCKED
 ), w AS MATERIALIZED (
-    SELECT d.id, d.used AND u.status = 'active' AS checked, u.id AS person FROM d JOIN users u ON u.user_no = d.user_id
+    SELECT d.id, d.sealed AND u.status = 'active' AND (d.known OR EXISTS (SELECT FROM service_configs s
+        WHERE s.user_id = d.user_id AND s.credential_id = d.id AND s.enabled)) AS checked, u.id AS person
+    FROM d JOIN users u ON u.user_no = d.user_id -- of the batch alone: of all that are due PostgreSQL would rather read every configuration
 ), c AS (
     UPDATE credentials x SET next_check_at = sqlc.arg(at)::timestamptz + CASE WHEN w.checked THEN sqlc.arg(claim)::interval ELSE sqlc.arg(idle)::interval END
     FROM w WHERE x.id = w.id

@@ -15,12 +15,13 @@ import (
 
 const dueChecksSystem = `-- name: DueChecksSystem :many
 WITH d AS MATERIALIZED (
-    SELECT x.id, x.user_id, x.encrypted_data IS NOT NULL AND (x.health <> 'unchecked' OR x.verified_at IS NOT NULL OR EXISTS (SELECT FROM service_configs s
-        WHERE s.user_id = x.user_id AND s.credential_id = x.id AND s.enabled)) AS used
+    SELECT x.id, x.user_id, x.encrypted_data IS NOT NULL AS sealed, x.health <> 'unchecked' OR x.verified_at IS NOT NULL AS known
     FROM credentials x WHERE x.next_check_at <= $1::timestamptz AND x.deleted_at IS NULL
     ORDER BY x.next_check_at LIMIT $2::int FOR UPDATE SKIP LOCKED
 ), w AS MATERIALIZED (
-    SELECT d.id, d.used AND u.status = 'active' AS checked, u.id AS person FROM d JOIN users u ON u.user_no = d.user_id
+    SELECT d.id, d.sealed AND u.status = 'active' AND (d.known OR EXISTS (SELECT FROM service_configs s
+        WHERE s.user_id = d.user_id AND s.credential_id = d.id AND s.enabled)) AS checked, u.id AS person
+    FROM d JOIN users u ON u.user_no = d.user_id -- of the batch alone: of all that are due PostgreSQL would rather read every configuration
 ), c AS (
     UPDATE credentials x SET next_check_at = $1::timestamptz + CASE WHEN w.checked THEN $3::interval ELSE $4::interval END
     FROM w WHERE x.id = w.id
