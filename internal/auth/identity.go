@@ -182,6 +182,10 @@ func (s *Service) welcome(ctx context.Context, t oidc.Token, w who) error {
 
 // makeForeignUser writes user, identity and audit row, unless another server was faster.
 func (s *Service) makeForeignUser(ctx context.Context, t oidc.Token, w who) error {
+	// Whoever looked before the user was made, and came here after, need not ask the issuer again.
+	if _, err := s.userByIdentity(ctx, s.cfg.DB.In(db.App(w.app)), w); !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
 	n, err := s.newcomer(ctx, t)
 	if err != nil {
 		return err
