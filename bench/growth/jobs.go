@@ -165,7 +165,7 @@ func expire(ctx context.Context, s *size) error {
 		{"idempotency_keys", "(user_id, key)", "created_at = now() - interval '25 hours'"}, {"webhook_deliveries", "id", "created_at = now() - interval '31 days'"},
 		{"credential_versions", "(user_id, credential_id)", "replaced_at = now() - interval '91 days'"}, {"credentials", "id", "deleted_at = now() - interval '91 days'"},
 		{"kpi_runs", "id", "finished_at = now() - interval '8 days'"}} {
-		if _, err := conn.Exec(ctx, fmt.Sprintf(`UPDATE %[1]s SET %[3]s WHERE %[2]s IN (SELECT %[4]s FROM %[1]s ORDER BY 1 LIMIT 5000)`, change[0], change[1], change[2], strings.Trim(change[1], "()"))); err != nil {
+		if _, err := conn.Exec(ctx, fmt.Sprintf(`UPDATE %[1]s SET %[3]s WHERE %[2]s IN (SELECT %[4]s FROM %[1]s ORDER BY 1 LIMIT (SELECT least(5000, count(*) / 2) FROM %[1]s))`, change[0], change[1], change[2], strings.Trim(change[1], "()"))); err != nil {
 			return err
 		}
 	}

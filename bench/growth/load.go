@@ -111,7 +111,7 @@ func (s *size) gather(ctx context.Context) error {
 	if _, err := conn.Exec(ctx, `UPDATE users SET role = 'admin' WHERE id = $1`, p.admin.id); err != nil {
 		return err
 	}
-	if err := conn.QueryRow(ctx, `SELECT max(id) FROM revocation_events`).Scan(&p.event); err != nil {
+	if err := conn.QueryRow(ctx, `SELECT coalesce(max(id), 0) FROM revocation_events`).Scan(&p.event); err != nil {
 		return err
 	}
 	if p.db, err = db.Open(ctx, db.Config{URL: s.dsn, MaxConns: clients + 2}); err != nil {
@@ -222,7 +222,7 @@ func (g *growth) measure(ctx context.Context, op operation) error {
 	found := make([]took, len(g.sizes))
 	for _, s := range g.sizes {
 		s.people.turn.Store(1)
-		if _, err := g.load(ctx, s, op, 8*time.Second, len(s.people.all)); err != nil {
+		if _, err := g.load(ctx, s, op, 20*time.Second, len(s.people.all)); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		s.people.turn.Store(0)

@@ -47,6 +47,7 @@ type planner struct {
 	testing.TB
 	tx    pgx.Tx
 	empty map[string]bool   // tables of which reading everything is reading little: partitions of months to come, and what is small in a big database
+	table map[string]string // of an index
 	of    map[string]string // the index of a partitioned table that one of a partition belongs to
 }
 
@@ -57,10 +58,14 @@ func newPlanner(t testing.TB, conn *pgx.Conn) *planner {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }) // nothing is to be kept
-	p := &planner{TB: t, tx: tx, empty: map[string]bool{}, of: map[string]string{}}
+	p := &planner{TB: t, tx: tx, empty: map[string]bool{}, table: map[string]string{}, of: map[string]string{}}
 	for _, name := range list[string](t, conn, `SELECT relname::text FROM pg_class 
 		WHERE relkind = 'r' AND relnamespace IN ('public'::regnamespace, 'audit_parts'::regnamespace) AND (pg_relation_size(oid) = 0 OR $1 AND reltuples < 100000)`, *plansURL != "") {
 		p.empty[name] = true
+	}
+	for _, both := range list[string](t, conn, `SELECT i.relname || ' ' || c.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_class c ON c.oid = x.indrelid`) {
+		index, table, _ := strings.Cut(both, " ")
+		p.table[index] = table
 	}
 	for _, both := range list[string](t, conn, `SELECT inhrelid::regclass::text || ' ' || inhparent::regclass::text FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid WHERE c.relkind = 'i'`) {
 		part, of, _ := strings.Cut(both, " ")
@@ -128,6 +133,9 @@ func (p *planner) plan(s statement, args []any) (*node, error) {
 // whole names what a plan reads as a whole of what grows.
 func (p *planner) whole(plan *node) (found []string) {
 	plan.walk(false, func(n *node, limited bool) {
+		if n.Type == "Bitmap Index Scan" {
+			n.Relation, n.Schema = p.table[n.Index], "public" // which EXPLAIN says of its parent alone
+		}
 		if small[n.Relation] != "" || slices.Contains(brief, n.Index) || p.empty[n.Relation] || n.Relation != "" && n.Schema != "public" && n.Schema != "audit_parts" {
 			return
 		}

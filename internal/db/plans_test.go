@@ -293,7 +293,7 @@ func TestHotStatementsUseIndexes(t *testing.T) {
 			if _, err := tx.Exec(t.Context(), `DROP INDEX `+index); err != nil {
 				t.Fatal(err)
 			}
-			without := &planner{TB: t, tx: tx, empty: p.empty}
+			without := &planner{TB: t, tx: tx, empty: p.empty, table: p.table, of: p.of}
 			one := slices.DeleteFunc(slices.Clone(all), func(s statement) bool { return s.in+"."+s.name != name })
 			if found := planProblems(t, without, one, given); len(found) == 0 {
 				t.Errorf("%s is as good without %s", name, index)
