@@ -253,4 +253,5 @@ test('what the server refuses is said in words, and can be tried again', async (
 })
 
 const euro = (text) => new Intl.NumberFormat('en', { style: 'currency', currency: 'EUR' }).format(Number(text))
-const dayIn = (timeZone, n) => new Intl.DateTimeFormat('sv-SE', { timeZone }).format(Date.now() + n * 86_400_000)
+// The n-th day from today in a zone, by the calendar: not every day has 24 hours.
+const dayIn = (timeZone, n) => new Date(Date.parse(new Intl.DateTimeFormat('sv-SE', { timeZone }).format()) + n * 86_400_000).toISOString().slice(0, 10)
