@@ -206,8 +206,8 @@ func (g *growth) sealing(ctx context.Context, s *size) ([]timing, error) {
 	month = time.Date(month.Year(), month.Month(), 1, 0, 0, 0, 0, time.UTC)
 	sealed := timing{name: "seal: 20,000 new rows"}
 	for n := range 3 {
-		if _, err := conn.Exec(ctx, `INSERT INTO audit (app_id, user_id, actor, action, ip, meta, created_at)
-			SELECT u.app_id, u.id, u.id::text, 'login', '192.0.2.7', '{"requestId":"growth"}', $1::timestamptz + (3 * x + $2) * interval '20 seconds'
+		if _, err := conn.Exec(ctx, `INSERT INTO audit (app_id, user_id, actor, action, ip, user_agent, meta, created_at)
+			SELECT u.app_id, u.id, u.id::text, 'login', '192.0.2.7', repeat('as long as a browser''s ', 5), '{"requestId":"`+uuid.NewString()+`"}', $1::timestamptz + (3 * x + $2) * interval '20 seconds'
 			FROM generate_series(1, 20000) x JOIN users u ON u.user_no = 1 + x % 5000`, month, n); err != nil {
 			return nil, err
 		}
