@@ -1,21 +1,12 @@
 package main
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"net/http"
-	"strings"
 	"sync"
+
+	"turkey/bench/internal/ask"
 )
-
-const password = "Bench-Turkey-1"
-
-func unique() string {
-	b := make([]byte, 12)
-	rand.Read(b)
-	return hex.EncodeToString(b)
-}
 
 // account is a user of ours. Its methods are one request each.
 type account struct {
@@ -24,18 +15,11 @@ type account struct {
 	saved                  []int64 // credentials
 }
 
-type tokens struct {
-	Data struct {
-		AccessToken  string `json:"accessToken"`
-		RefreshToken string `json:"refreshToken"`
-	} `json:"data"`
-}
-
 // newAccount registers a user with us.
 func newAccount() (*account, error) {
-	a := &account{email: unique() + "@example.com", client: httpClient}
-	var t tokens
-	err := call(http.MethodPost, turkeyBase+"/v1/auth/register", "", map[string]string{"email": a.email, "password": password}, &t)
+	a := &account{email: ask.Unique() + "@example.com", client: httpClient}
+	var t ask.Tokens
+	err := call(http.MethodPost, turkeyBase+"/v1/auth/register", "", map[string]string{"email": a.email, "password": ask.Password}, &t)
 	a.access, a.refresh = t.Data.AccessToken, t.Data.RefreshToken
 	return a, err
 }
@@ -76,11 +60,11 @@ func (a *account) services() error { return a.get("/api/services") }
 func (a *account) read() error { return a.get(fmt.Sprintf("/api/credentials/%d", a.saved[0])) }
 
 func (a *account) login() error {
-	return callBy(a.client, http.MethodPost, turkeyBase+"/v1/auth/login", "", map[string]string{"email": a.email, "password": password}, nil)
+	return callBy(a.client, http.MethodPost, turkeyBase+"/v1/auth/login", "", map[string]string{"email": a.email, "password": ask.Password}, nil)
 }
 
 func (a *account) refreshed() error {
-	var t tokens
+	var t ask.Tokens
 	err := callBy(a.client, http.MethodPost, turkeyBase+"/v1/auth/refresh", "", map[string]string{"refreshToken": a.refresh}, &t)
 	if err == nil {
 		a.refresh = t.Data.RefreshToken
@@ -93,7 +77,7 @@ func (a *account) introspect() error {
 }
 
 func (a *account) save() error {
-	_, err := a.saveFor("google_sheets", serviceAccount())
+	_, err := a.saveFor("google_sheets", ask.ServiceAccount())
 	return err
 }
 
@@ -127,14 +111,6 @@ func (a *account) sync(service string) error {
 	return callBy(a.client, http.MethodPost, turkeyBase+"/api/v1/sync/"+service, a.access, map[string]any{}, nil)
 }
 
-// serviceAccount is a credential of a real one's size.
-func serviceAccount() map[string]string {
-	//nolint:gosec // of the right size, and no key
-	return map[string]string{"type": "service_account", "project_id": "bench", "private_key_id": unique(),
-		"private_key":  "-----BEGIN PRIVATE KEY-----\n" + strings.Repeat("MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj\n", 25) + unique() + "\n-----END PRIVATE KEY-----\n",
-		"client_email": "bench@bench.iam.gserviceaccount.com", "client_id": "1", "token_uri": "https://oauth2.googleapis.com/token"}
-}
-
 // seeded is a user of the floor.
 type seeded struct {
 	AT, RT string
@@ -142,6 +118,6 @@ type seeded struct {
 
 func seed() (seeded, error) {
 	var s seeded
-	err := call(http.MethodPost, floorBase+"/seed", "", map[string]string{"email": unique()}, &s)
+	err := call(http.MethodPost, floorBase+"/seed", "", map[string]string{"email": ask.Unique()}, &s)
 	return s, err
 }

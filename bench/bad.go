@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"turkey/bench/internal/ask"
 	"turkey/bench/internal/proc"
 )
 
@@ -94,7 +95,7 @@ func (b *bench) manyKeys(ctx context.Context) (string, error) {
 		all.Go(func() {
 			for i := next.Add(1); i <= keys; i = next.Add(1) {
 				err := callBy(httpClient, http.MethodGet, turkeyBase+"/v1/users/me", junk[1], nil, nil, [2]string{"X-Forwarded-For", fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)})
-				if refused(err, http.StatusUnauthorized) {
+				if ask.Refused(err, http.StatusUnauthorized) {
 					refusals.Add(1)
 				}
 			}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+
+	"turkey/bench/internal/ask"
 )
 
 // connections looks whether they are kept: after a success, after a refusal, after a body that was not to be read.
@@ -32,9 +34,9 @@ func (b *bench) connections(ctx context.Context) error {
 			return callBy(a.client, http.MethodGet, turkeyBase+"/v1/users/me", junk[1], nil, nil)
 		}},
 		{"credential save with junk", "401, the body is not looked at", 401, func(a *account) error {
-			return callBy(a.client, http.MethodPost, turkeyBase+"/api/credentials/save", junk[1], map[string]any{"service": "google_sheets", "credentialName": "x", "credentialJson": serviceAccount()}, nil)
+			return callBy(a.client, http.MethodPost, turkeyBase+"/api/credentials/save", junk[1], map[string]any{"service": "google_sheets", "credentialName": "x", "credentialJson": ask.ServiceAccount()}, nil)
 		}},
-		{"credential save of a service that is not", "400", 400, func(a *account) error { _, err := a.saveFor("nothing", serviceAccount()); return err }},
+		{"credential save of a service that is not", "400", 400, func(a *account) error { _, err := a.saveFor("nothing", ask.ServiceAccount()); return err }},
 		{"an address that is not", "404", 404, func(a *account) error { return a.get("/v1/nothing") }},
 	} {
 		n, err := opened(k.code, k.do)
@@ -65,7 +67,7 @@ func opened(code int, do func(*account) error) (int64, error) {
 		u.client = client
 		all.Go(func() {
 			for range 1000 / clients {
-				if err := do(u); err != nil && (code == 0 || !refused(err, code)) {
+				if err := do(u); err != nil && (code == 0 || !ask.Refused(err, code)) {
 					failed[i] = err
 					return
 				}

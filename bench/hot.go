@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"turkey/bench/internal/ask"
 )
 
 // measured is an operation with its figures.
@@ -25,7 +27,7 @@ func (b *bench) hot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	floor, err := start(ctx, b.floor, nil, []string{"DATABASE_URL=" + dsn, "FLOOR_ADDR=127.0.0.1:" + port(floorBase)}, floorBase, "/static")
+	floor, err := start(ctx, b.floor, nil, []string{"DATABASE_URL=" + dsn, "FLOOR_ADDR=127.0.0.1:" + ask.Port(floorBase)}, floorBase, "/static")
 	if err != nil {
 		return err
 	}

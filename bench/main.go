@@ -21,6 +21,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"turkey/bench/internal/ask"
 	"turkey/bench/internal/proc"
 	"turkey/internal/db/pgdev"
 )
@@ -114,7 +115,7 @@ func (b *bench) run(ctx context.Context, chosen []part) error {
 		return fmt.Errorf("build the floor: %w\n%s", err, out)
 	}
 	for _, base := range []*string{&turkeyBase, &floorBase, &providersBase} {
-		if *base, err = freeBase(); err != nil {
+		if *base, err = ask.FreeBase(); err != nil {
 			return err
 		}
 	}

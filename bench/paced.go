@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"turkey/bench/internal/ask"
 )
 
 // outcome is what became of requests of one kind.
@@ -21,16 +23,16 @@ type outcome struct {
 }
 
 func (o *outcome) note(took time.Duration, err error) {
-	r, ok := err.(*refusal) //nolint:errorlint // nobody wraps it, and this happens a million times
+	r, ok := err.(*ask.Refusal) //nolint:errorlint // nobody wraps it, and this happens a million times
 	switch {
 	case err == nil:
 		o.took = append(o.took, took)
-	case ok && (r.code == http.StatusServiceUnavailable || r.code == http.StatusTooManyRequests):
+	case ok && (r.Code == http.StatusServiceUnavailable || r.Code == http.StatusTooManyRequests):
 		o.turned = append(o.turned, took)
-		if r.again == "" {
+		if r.Again == "" {
 			o.bare++
 		}
-		if r.code == http.StatusTooManyRequests {
+		if r.Code == http.StatusTooManyRequests {
 			o.limited++
 		} else {
 			o.shed++

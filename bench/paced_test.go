@@ -6,6 +6,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"turkey/bench/internal/ask"
 )
 
 // A request that hangs makes those wait that should have been sent meanwhile, and their waiting counts.
@@ -39,7 +41,7 @@ func TestWaitingCountsFromTheTimetable(t *testing.T) {
 func TestOutcomes(t *testing.T) {
 	t.Parallel()
 	var o outcome
-	for _, err := range []error{nil, &refusal{code: 503, again: "1"}, &refusal{code: 503}, &refusal{code: 429, again: "1"}, &refusal{code: 500}, errors.New("reset")} {
+	for _, err := range []error{nil, &ask.Refusal{Code: 503, Again: "1"}, &ask.Refusal{Code: 503}, &ask.Refusal{Code: 429, Again: "1"}, &ask.Refusal{Code: 500}, errors.New("reset")} {
 		o.note(time.Second, err)
 	}
 	if len(o.took) != 1 || o.shed != 2 || o.limited != 1 || o.bare != 1 || o.failed != 2 || o.offered() != 6 {

@@ -90,7 +90,7 @@ func (b *bench) nights(ctx context.Context, load pipelineLoad, ours, providers *
 	if err := caller.save(); err != nil {
 		return err
 	}
-	idle := ask(caller, func() bool { return true }, 4*time.Second)
+	idle := lookOn(caller, func() bool { return true }, 4*time.Second)
 	if idle.err != nil {
 		return idle.err
 	}
@@ -138,7 +138,7 @@ func measureNight(ctx context.Context, load pipelineLoad, conn *pgx.Conn, ours, 
 	stop := make(chan struct{})
 	answers := make(chan answers)
 	go func() {
-		answers <- ask(caller, func() bool {
+		answers <- lookOn(caller, func() bool {
 			select {
 			case <-stop:
 				return false
@@ -197,8 +197,8 @@ type answers struct {
 	err      error
 }
 
-// ask looks at the API some five times a second while runs are worked on, as long as it is told to.
-func ask(caller *account, on func() bool, most time.Duration) (a answers) {
+// lookOn looks at the API some five times a second while runs are worked on, as long as it is told to.
+func lookOn(caller *account, on func() bool, most time.Duration) (a answers) {
 	for began := time.Now(); on() && time.Since(began) < most; time.Sleep(200 * time.Millisecond) {
 		for _, r := range []struct {
 			act  func() error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"turkey/bench/internal/ask"
 	"turkey/client"
 )
 
@@ -75,7 +76,7 @@ func register(int) (func() error, error) {
 // verify is what a backend does with a token: no request, but for the keys, once.
 func verify(int) (func() error, error) {
 	a, err := newAccount()
-	v := client.New(turkeyBase).NewVerifier(client.WithIssuer("http://localhost:" + port(turkeyBase)))
+	v := client.New(turkeyBase).NewVerifier(client.WithIssuer("http://localhost:" + ask.Port(turkeyBase)))
 	return func() error { _, err := v.Verify(context.Background(), a.access); return err }, err
 }
 
@@ -181,11 +182,13 @@ func floorHash(int) (func() error, error) {
 }
 
 func floorSave(int) (func() error, error) {
-	return func() error { return call(http.MethodPost, floorBase+"/secret/"+unique(), "", serviceAccount(), nil) }, nil
+	return func() error {
+		return call(http.MethodPost, floorBase+"/secret/"+ask.Unique(), "", ask.ServiceAccount(), nil)
+	}, nil
 }
 
 func floorRead(int) (func() error, error) {
-	p := unique()
-	err := call(http.MethodPost, floorBase+"/secret/"+p, "", serviceAccount(), nil)
+	p := ask.Unique()
+	err := call(http.MethodPost, floorBase+"/secret/"+p, "", ask.ServiceAccount(), nil)
 	return func() error { return call(http.MethodGet, floorBase+"/secret/"+p, "", nil, nil) }, err
 }

@@ -3,16 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
 
+	"turkey/bench/internal/ask"
 	"turkey/bench/internal/proc"
 )
 
@@ -60,20 +59,8 @@ func (s *server) stop() {
 // Where the programs listen, one of each at a time.
 var turkeyBase, floorBase, providersBase string
 
-// freeBase is an address that nobody listens at.
-func freeBase() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close() // the program takes it over
-	return "http://" + l.Addr().String(), nil
-}
-
-func port(base string) string { return base[strings.LastIndexByte(base, ':')+1:] }
-
 func turkeyEnv(more ...string) []string {
-	return append([]string{"DATABASE_URL=", "DATABASE_ADMIN_URL=", "DB_HOST=", "DB_PORT=", "DB_NAME=", "DB_USER=", "DB_PASSWORD=", "NODE_ENV=", "PORT=" + port(turkeyBase), "LOG_LEVEL=warn", "TURKEY_SANDBOX_PORT=0"}, more...)
+	return append([]string{"DATABASE_URL=", "DATABASE_ADMIN_URL=", "DB_HOST=", "DB_PORT=", "DB_NAME=", "DB_USER=", "DB_PASSWORD=", "NODE_ENV=", "PORT=" + ask.Port(turkeyBase), "LOG_LEVEL=warn", "TURKEY_SANDBOX_PORT=0"}, more...)
 }
 
 // startUp measures starts with the private PostgreSQL, and what the server weighs when idle.

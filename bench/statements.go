@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"turkey/bench/internal/ask"
 )
 
 // junk are tokens that no key of ours made.
@@ -130,7 +132,7 @@ func (b *bench) count(t *tap, op operation, own map[string]bool) error {
 func junkRequest(token string) func() error {
 	return func() error {
 		err := call("GET", turkeyBase+"/v1/users/me", token, nil, nil)
-		if refused(err, 401) {
+		if ask.Refused(err, 401) {
 			return nil
 		}
 		return fmt.Errorf("it was not refused: %w", err)

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"turkey/bench/internal/ask"
 )
 
 //go:embed better-auth.mjs
@@ -23,7 +25,7 @@ var betterAuth = contestant{
 		if err := f.database(ctx, database); err != nil {
 			return nil, err
 		}
-		base, err := freeBase()
+		base, err := ask.FreeBase()
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +37,7 @@ var betterAuth = contestant{
 		if err := os.Symlink(filepath.Join(f.programs, "better-auth", "node_modules"), filepath.Join(f.dir, "node_modules")); err != nil {
 			return nil, err
 		}
-		s, err := f.start(ctx, base, "/api/auth/ok", []string{"NODE_ENV=production", "BASE=" + base, "SECRET=" + unique() + unique(),
+		s, err := f.start(ctx, base, "/api/auth/ok", []string{"NODE_ENV=production", "BASE=" + base, "SECRET=" + ask.Unique() + ask.Unique(),
 			"PGHOST=" + f.pg.SocketDir, "PGUSER=postgres", "PGDATABASE=" + database}, "node", program)
 		if err != nil {
 			return nil, err
@@ -45,7 +47,7 @@ var betterAuth = contestant{
 			return func() (func() error, error) {
 				u := newUser(base)
 				u.headers.Set("Origin", base)
-				h, err := u.call(http.MethodPost, "/api/auth/sign-up/email", map[string]string{"email": unique() + "@example.com", "password": password, "name": "Bench"}, nil)
+				h, err := u.call(http.MethodPost, "/api/auth/sign-up/email", map[string]string{"email": ask.Unique() + "@example.com", "password": ask.Password, "name": "Bench"}, nil)
 				if err != nil {
 					return nil, err
 				}

@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"path/filepath"
 	"time"
+
+	"turkey/bench/internal/ask"
 )
 
 var kratos = contestant{
@@ -19,11 +21,11 @@ var kratos = contestant{
 		if err := f.database(ctx, database); err != nil {
 			return nil, err
 		}
-		public, err := freeBase()
+		public, err := ask.FreeBase()
 		if err != nil {
 			return nil, err
 		}
-		admin, err := freeBase()
+		admin, err := ask.FreeBase()
 		if err != nil {
 			return nil, err
 		}
@@ -31,7 +33,7 @@ var kratos = contestant{
 		if err != nil {
 			return nil, err
 		}
-		config, err := f.file("kratos.yml", fmt.Sprintf(kratosConfig, public, port(public), admin, port(admin), schema, unique(), unique()[:8], unique()))
+		config, err := f.file("kratos.yml", fmt.Sprintf(kratosConfig, public, ask.Port(public), admin, ask.Port(admin), schema, ask.Unique(), ask.Unique()[:8], ask.Unique()))
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +90,7 @@ func kratosUser(base string) (*user, string, error) {
 		} `json:"session"`
 	}
 	_, err := u.call(http.MethodPost, "/self-service/registration?flow="+url.QueryEscape(flow.ID),
-		map[string]any{"method": "password", "password": unique(), "traits": map[string]string{"email": unique() + "@example.com"}}, &made)
+		map[string]any{"method": "password", "password": ask.Unique(), "traits": map[string]string{"email": ask.Unique() + "@example.com"}}, &made)
 	u.headers.Set("X-Session-Token", made.Token)
 	return u, made.Session.ID, err
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+
+	"turkey/bench/internal/ask"
 )
 
 // startOurs starts our server as in production. One address sends everything, so no limit is in the way.
@@ -15,13 +17,13 @@ func startOurs(ctx context.Context, f *field) (*server, error) {
 	if err := f.database(ctx, database); err != nil {
 		return nil, err
 	}
-	base, err := freeBase()
+	base, err := ask.FreeBase()
 	if err != nil {
 		return nil, err
 	}
 	const never = "=1000000000"
-	s, err := f.start(ctx, base, "/health", []string{"NODE_ENV=production", "DATABASE_URL=" + f.pg.DSN("postgres", database), "DATABASE_ADMIN_URL=", "HOST=127.0.0.1", "PORT=" + port(base), "LOG_LEVEL=warn",
-		"JWT_SECRET=" + unique() + unique(), "ENCRYPTION_KEY_SALT=" + unique() + unique(), "TURKEY_DATA_DIR=" + filepath.Join(f.dir, "data"), "EMAIL_SERVICE=mailbox",
+	s, err := f.start(ctx, base, "/health", []string{"NODE_ENV=production", "DATABASE_URL=" + f.pg.DSN("postgres", database), "DATABASE_ADMIN_URL=", "HOST=127.0.0.1", "PORT=" + ask.Port(base), "LOG_LEVEL=warn",
+		"JWT_SECRET=" + ask.Unique() + ask.Unique(), "ENCRYPTION_KEY_SALT=" + ask.Unique() + ask.Unique(), "TURKEY_DATA_DIR=" + filepath.Join(f.dir, "data"), "EMAIL_SERVICE=mailbox",
 		"RATE_LIMIT_MAX_REQUESTS" + never, "API_RATE_LIMIT_MAX_REQUESTS" + never, "REFRESH_RATE_LIMIT_MAX_ATTEMPTS" + never, "REGISTER_RATE_LIMIT_MAX_ATTEMPTS" + never}, f.turkey, "serve")
 	if err != nil {
 		return nil, err
@@ -36,7 +38,7 @@ func startOurs(ctx context.Context, f *field) (*server, error) {
 			u, token, err := register(base)
 			u.headers = http.Header{}
 			return func() error {
-				var t tokens
+				var t ask.Tokens
 				_, err := u.call(http.MethodPost, "/v1/auth/refresh", map[string]string{"refreshToken": token}, &t)
 				token = t.Data.RefreshToken
 				return err
@@ -55,17 +57,10 @@ func startOurs(ctx context.Context, f *field) (*server, error) {
 	return s, nil
 }
 
-type tokens struct {
-	Data struct {
-		AccessToken  string `json:"accessToken"`
-		RefreshToken string `json:"refreshToken"`
-	} `json:"data"`
-}
-
 func register(base string) (*user, string, error) {
 	u := newUser(base)
-	var t tokens
-	_, err := u.call(http.MethodPost, "/v1/auth/register", map[string]string{"email": unique() + "@example.com", "password": password}, &t)
+	var t ask.Tokens
+	_, err := u.call(http.MethodPost, "/v1/auth/register", map[string]string{"email": ask.Unique() + "@example.com", "password": ask.Password}, &t)
 	u.headers.Set("Authorization", "Bearer "+t.Data.AccessToken)
 	return u, t.Data.RefreshToken, err
 }
@@ -74,7 +69,7 @@ func save(u *user) (int64, error) {
 	var made struct {
 		ID int64 `json:"credentialId"`
 	}
-	_, err := u.call(http.MethodPost, "/api/credentials/save", map[string]any{"credentialJson": serviceAccount(), "credentialName": "Bench", "service": "google_sheets"}, &made)
+	_, err := u.call(http.MethodPost, "/api/credentials/save", map[string]any{"credentialJson": ask.ServiceAccount(), "credentialName": "Bench", "service": "google_sheets"}, &made)
 	return made.ID, err
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 	"path/filepath"
+
+	"turkey/bench/internal/ask"
 )
 
 var pocketBase = contestant{
@@ -13,12 +15,12 @@ var pocketBase = contestant{
 		"after the token was checked by another statement. Its refresh signs a new token and keeps nothing: none is rotated or can be revoked alone. " +
 		"A credential is a record that only its owner sees: it lies in the database as it came, not sealed, and no audit says so.",
 	start: func(ctx context.Context, f *field) (*server, error) {
-		base, err := freeBase()
+		base, err := ask.FreeBase()
 		if err != nil {
 			return nil, err
 		}
 		program, data := filepath.Join(f.programs, "pocketbase"), "--dir="+filepath.Join(f.dir, "pocketbase")
-		if err := f.once(ctx, nil, program, "superuser", "upsert", "admin@example.com", password, data); err != nil {
+		if err := f.once(ctx, nil, program, "superuser", "upsert", "admin@example.com", ask.Password, data); err != nil {
 			return nil, err
 		}
 		s, err := f.start(ctx, base, "/api/health", nil, program, "serve", "--http="+address(base), data)
@@ -75,7 +77,7 @@ type pocketBaseToken struct {
 func pocketBaseSettings(base string) error {
 	admin := newUser(base)
 	var t pocketBaseToken
-	if _, err := admin.call(http.MethodPost, "/api/collections/_superusers/auth-with-password", map[string]string{"identity": "admin@example.com", "password": password}, &t); err != nil {
+	if _, err := admin.call(http.MethodPost, "/api/collections/_superusers/auth-with-password", map[string]string{"identity": "admin@example.com", "password": ask.Password}, &t); err != nil {
 		return err
 	}
 	admin.headers.Set("Authorization", t.Token)
@@ -98,12 +100,12 @@ func pocketBaseSettings(base string) error {
 }
 
 func pocketBaseUser(base string) (*user, string, error) {
-	u, email := newUser(base), unique()+"@example.com"
-	if _, err := u.call(http.MethodPost, "/api/collections/users/records", map[string]string{"email": email, "password": password, "passwordConfirm": password}, nil); err != nil {
+	u, email := newUser(base), ask.Unique()+"@example.com"
+	if _, err := u.call(http.MethodPost, "/api/collections/users/records", map[string]string{"email": email, "password": ask.Password, "passwordConfirm": ask.Password}, nil); err != nil {
 		return u, "", err
 	}
 	var t pocketBaseToken
-	_, err := u.call(http.MethodPost, "/api/collections/users/auth-with-password", map[string]string{"identity": email, "password": password}, &t)
+	_, err := u.call(http.MethodPost, "/api/collections/users/auth-with-password", map[string]string{"identity": email, "password": ask.Password}, &t)
 	u.headers.Set("Authorization", t.Token)
 	return u, t.Record.ID, err
 }
@@ -112,6 +114,6 @@ func pocketBaseSave(u *user, owner string) (string, error) {
 	var made struct {
 		ID string `json:"id"`
 	}
-	_, err := u.call(http.MethodPost, "/api/collections/secrets/records", map[string]any{"owner": owner, "name": "Bench", "service": "google_sheets", "content": serviceAccount()}, &made)
+	_, err := u.call(http.MethodPost, "/api/collections/secrets/records", map[string]any{"owner": owner, "name": "Bench", "service": "google_sheets", "content": ask.ServiceAccount()}, &made)
 	return made.ID, err
 }

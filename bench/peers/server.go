@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -93,19 +92,7 @@ func (s *server) halted(what func() error) error {
 	return err
 }
 
-// freeBase is an address that nobody listens at.
-func freeBase() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close() // the program takes it over
-	return "http://" + l.Addr().String(), nil
-}
-
 func address(base string) string { return strings.TrimPrefix(base, "http://") }
-
-func port(base string) string { return base[strings.LastIndexByte(base, ':')+1:] }
 
 // file writes what a program reads, and returns where.
 func (f *field) file(name, text string) (string, error) {
