@@ -21,9 +21,10 @@ export async function signedUp(config) {
 /** Gives the tokens of an app 30 seconds, and signs in until the server has heard of it. */
 export async function shortLived({ appId, client, email }) {
   await gravy('app', 'set', appId, '--access-ttl', '30s')
-  for (;;) {
+  for (let i = 0; i < 100; i++) {
     const pair = await client.login({ email, password })
     const { iat, exp } = client.decodeToken(pair.accessToken)
     if (exp - iat === 30) return pair
   }
+  throw new Error('the server did not hear of the new lifetime')
 }
