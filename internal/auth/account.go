@@ -119,7 +119,7 @@ func (s *Service) changePassword(ctx context.Context, u caller.User, current, ne
 
 // checkCurrent verifies the password that an act asks for again. Guessing it counts as guessing at login does.
 func (s *Service) checkCurrent(ctx context.Context, conn db.Conn, u caller.User, password string) error {
-	attempt, err := s.begin(ctx, u.AppID, u.Email, "")
+	attempt, err := s.begin(ctx, u.AppID, u.Email, "", nil)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *Service) checkCurrent(ctx context.Context, conn db.Conn, u caller.User,
 	case !ok:
 		return s.wrong(ctx, conn, u.AppID, u.ID, attempt, errCurrentPassword, "")
 	}
-	return attempt.Succeeded(ctx)
+	return attempt.Succeeded(ctx, nil)
 }
 
 // changeEmail moves the account to another address, which has to be verified anew; the old one hears of it.

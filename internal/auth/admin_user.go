@@ -359,6 +359,6 @@ func (s *Service) AddTestUser(ctx context.Context, appID string, n NewUser) (Use
 	if err != nil {
 		return u, Tokens{}, err
 	}
-	_, tokens, err := s.open(ctx, s.cfg.DB.In(db.App(a.id)), a, person{id: id, email: u.Email, role: u.Role, tokenVersion: u.TokenVersion})
+	_, tokens, err := s.open(ctx, s.cfg.DB.In(db.App(a.id)), a, person{id: id, email: u.Email, role: u.Role, tokenVersion: u.TokenVersion}, unbounded{})
 	return u, tokens, err
 }

@@ -27,7 +27,7 @@ func TestAServerKnowsAtOnceWhatItEnded(t *testing.T) {
 	p := person{id: uuid.MustParse(u.ID), email: u.Email, role: u.Role}
 	open := func() (Tokens, uuid.UUID) {
 		t.Helper()
-		_, tokens, err := s.open(ctx, c.db.In(db.App(a.id)), a, p)
+		_, tokens, err := s.open(ctx, c.db.In(db.App(a.id)), a, p, unbounded{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -85,29 +85,38 @@ func (s *Service) EnsureUser(ctx context.Context, appID, email, password string)
 // Attempt is one guess at a password, which the lockout counts.
 type Attempt interface {
 	Failed(ctx context.Context) error
-	Locked() time.Duration // after Failed: for how long this failure locks its client out
-	Succeeded(ctx context.Context) error
-	Done(ctx context.Context) // neither: the guess was not judged
+	Locked() time.Duration                               // after Failed: for how long this failure locks its client out
+	Succeeded(ctx context.Context, along db.Along) error // along is done after it
+	Done(ctx context.Context)                            // neither: the guess was not judged
 }
 
 // Lockout bounds the guesses at an account. Begin's error is the answer to give instead of judging the guess. device is
-// the one this account has signed in with before, "" if it is none.
+// the one this account has signed in with before, "" if it is none. along is done as well, before the attempt is judged, and
+// says itself how it went; it may be nil.
 type Lockout interface {
-	Begin(ctx context.Context, app, email, ip, device string) (Attempt, error)
+	Begin(ctx context.Context, app, email, ip, device string, along db.Along) (Attempt, error)
 }
 
 type unbounded struct{}
 
-func (unbounded) Failed(context.Context) error    { return nil }
-func (unbounded) Locked() time.Duration           { return 0 }
-func (unbounded) Succeeded(context.Context) error { return nil }
-func (unbounded) Done(context.Context)            {}
+func (unbounded) Failed(context.Context) error { return nil }
+func (unbounded) Locked() time.Duration        { return 0 }
+func (unbounded) Done(context.Context)         {}
 
-func (s *Service) begin(ctx context.Context, app, email, device string) (Attempt, error) {
-	if s.cfg.Lockout == nil {
-		return unbounded{}, nil
+func (unbounded) Succeeded(_ context.Context, along db.Along) error { return alone(along) }
+
+func alone(along db.Along) error {
+	if along != nil {
+		_ = along(nil)
 	}
-	return s.cfg.Lockout.Begin(ctx, app, email, caller.RequestFrom(ctx).IP, device)
+	return nil
+}
+
+func (s *Service) begin(ctx context.Context, app, email, device string, along db.Along) (Attempt, error) {
+	if s.cfg.Lockout == nil {
+		return unbounded{}, alone(along)
+	}
+	return s.cfg.Lockout.Begin(ctx, app, email, caller.RequestFrom(ctx).IP, device, along)
 }
 
 // login checks a password and opens a session. Unknown, wrong and unusable all cost one hash and get one answer; that
@@ -121,14 +130,18 @@ func (s *Service) login(ctx context.Context, a app, email, password, cookie stri
 	if err != nil {
 		return none, Tokens{}, err
 	}
-	attempt, err := s.begin(ctx, a.id, email, device)
+	var u authdb.UserForLoginRow
+	var unread error
+	attempt, err := s.begin(ctx, a.id, email, device, func(first *db.Statement) error {
+		u, unread = s.q.UserForLogin(ctx, conn.After(first), a.id, email)
+		return unread
+	})
 	if err != nil {
 		return none, Tokens{}, err
 	}
-	u, err := s.q.UserForLogin(ctx, conn, a.id, email)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	if unread != nil && !errors.Is(unread, pgx.ErrNoRows) {
 		attempt.Done(ctx)
-		return none, Tokens{}, err
+		return none, Tokens{}, unread
 	}
 	ok, outdated, err := s.hasher.verify(ctx, password, u.PasswordHash)
 	if err != nil {
@@ -138,32 +151,45 @@ func (s *Service) login(ctx context.Context, a app, email, password, cookie stri
 	if !ok || u.Status == "deleted" || a.silentRegistration && !u.EmailVerified {
 		return none, Tokens{}, s.wrong(ctx, conn, a.id, u.ID, attempt, a.wrongCredentials(), "login_failed")
 	}
-	if err := attempt.Succeeded(ctx); err != nil {
-		return none, Tokens{}, err
-	}
+	var refusal error
 	switch {
 	case u.Status != "active":
-		return none, Tokens{}, s.refused(ctx, conn, a.id, u.ID, "login_failed", errSuspended)
+		refusal = errSuspended
 	case a.verificationRequired && !u.EmailVerified:
-		return none, Tokens{}, s.refused(ctx, conn, a.id, u.ID, "login_failed", errUnverified)
+		refusal = errUnverified
+	}
+	if refusal != nil {
+		if err := attempt.Succeeded(ctx, nil); err != nil {
+			return none, Tokens{}, err
+		}
+		return none, Tokens{}, s.refused(ctx, conn, a.id, u.ID, "login_failed", refusal)
 	}
 	if outdated {
 		s.upgrade(ctx, conn, a.id, u.ID, password, u.PasswordHash)
 	}
-	return s.open(ctx, conn, a, person{id: u.ID, email: u.Email, role: u.Role, tokenVersion: u.TokenVersion})
+	return s.open(ctx, conn, a, person{id: u.ID, email: u.Email, role: u.Role, tokenVersion: u.TokenVersion}, attempt)
 }
 
-// open makes the session of a user whose password was right.
-func (s *Service) open(ctx context.Context, conn db.Conn, a app, p person) (person, Tokens, error) {
+// open makes the session of a user whose password was right, and ends the attempt with it.
+func (s *Service) open(ctx context.Context, conn db.Conn, a app, p person, attempt Attempt) (person, Tokens, error) {
 	session, expires, absolute, err := s.newSession(a)
 	if err != nil {
+		attempt.Done(ctx)
 		return p, Tokens{}, err
 	}
 	ip, agent := audit.Origin(ctx)
-	opened, err := s.q.OpenSession(ctx, conn, authdb.OpenSessionParams{
-		AppID: a.id, UserID: p.id, TokenVersion: p.tokenVersion, SessionID: session, ExpiresAt: expires,
-		AbsoluteExpiresAt: absolute, Ip: ip, UserAgent: agent, Meta: meta(ctx),
+	var opened int64
+	var failed error
+	err = attempt.Succeeded(ctx, func(first *db.Statement) error {
+		opened, failed = s.q.OpenSession(ctx, conn.After(first), authdb.OpenSessionParams{
+			AppID: a.id, UserID: p.id, TokenVersion: p.tokenVersion, SessionID: session, ExpiresAt: expires,
+			AbsoluteExpiresAt: absolute, Ip: ip, UserAgent: agent, Meta: meta(ctx),
+		})
+		return failed
 	})
+	if err == nil {
+		err = failed
+	}
 	switch {
 	case db.IsForeignKey(err), err == nil && opened == 0: // the account was deleted, suspended or changed while the password was being checked
 		return p, Tokens{}, errCredentials

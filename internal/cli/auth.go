@@ -88,11 +88,11 @@ func purgers(database *db.DB, limits *limit.Limits) map[string]auth.Purger {
 type lockout struct{ *limit.Lockout }
 
 // Begin asks whether a guess may be judged.
-func (l lockout) Begin(ctx context.Context, app, email, ip, device string) (auth.Attempt, error) {
+func (l lockout) Begin(ctx context.Context, app, email, ip, device string, along db.Along) (auth.Attempt, error) {
 	if device != "" {
 		ctx = limit.WithKnownDevice(ctx, device)
 	}
-	return l.Lockout.Begin(ctx, app, email, ip)
+	return l.Lockout.Begin(ctx, app, email, ip, along)
 }
 
 // newLimits is the rate limits by the configuration.
@@ -111,7 +111,7 @@ func newLimits(ctx context.Context, cfg *config.Config, database *db.DB, log *sl
 	return limit.New(ctx, limit.Config{DB: database, RedisURL: string(cfg.RedisURL), Key: key, Log: log, Production: cfg.Production(),
 		General: rule(cfg.GeneralWindow, cfg.GeneralMax), Login: rule(cfg.LoginWindow, cfg.LoginMax), Mail: rule(cfg.MailWindow, cfg.MailMax),
 		Refresh: rule(cfg.RefreshWindow, cfg.RefreshMax), Register: rule(cfg.RegisterWindow, cfg.RegisterMax), Admin: rule(cfg.AdminWindow, cfg.AdminMax),
-		API: rule(cfg.APIWindow, cfg.APIMax), APIEnabled: enabled, RefreshInProcess: true, Refused: refused,
+		API: rule(cfg.APIWindow, cfg.APIMax), APIEnabled: enabled, InProcess: true, Refused: refused,
 		ServiceKey: func(r *http.Request) bool { return users().HasServiceKey(r) }, APIUser: func(r *http.Request) string { return users().TokenUser(r) }})
 }
 

@@ -61,7 +61,28 @@ func System() Scope { return Scope{sql: systemSQL} }
 type Conn struct {
 	db    *DB
 	scope Scope
-	late  bool // see Reading
+	first *Statement // see After
+	late  bool       // see Reading
+}
+
+// Statement is one statement in a scope of its own.
+type Statement struct {
+	Scope Scope
+	SQL   string
+	Args  []any
+	Read  func(pgx.BatchResults) error // takes its answer
+}
+
+// Along is a statement that may share the trip of another, by Conn.After. nil has it go alone.
+type Along func(first *Statement) error
+
+// After puts a statement before the next one, into its trip and its transaction: each acts in its own scope, and PostgreSQL's refusal
+// of either undoes both. Both are sent before anything is read, so neither waits for what the other finds. Read has been called
+// by the time the second one answers; what it read counts only once that one has not failed. For one statement alone; nil puts
+// nothing there.
+func (c Conn) After(first *Statement) Conn {
+	c.first = first
+	return c
 }
 
 // Exec runs a statement that returns no rows.
@@ -100,9 +121,13 @@ func (c Conn) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
 // error of either undoes both.
 func (c Conn) send(ctx context.Context, sql string, args []any) (pgx.BatchResults, error) {
 	b := &pgx.Batch{}
+	if c.first != nil {
+		b.Queue(c.first.Scope.sql, c.first.Scope.args...)
+		b.Queue(c.first.SQL, c.first.Args...)
+	}
 	b.Queue(c.scope.sql, c.scope.args...)
 	b.Queue(sql, args...)
-	if c.late && c.db.replica.fresh() {
+	if c.late && c.first == nil && c.db.replica.fresh() {
 		late, cancel := context.WithCancel(ctx)
 		timer := time.AfterFunc(c.db.replica.maxLag, cancel) // for one that hangs
 		br := c.db.replica.pool.SendBatch(late, b)
@@ -120,7 +145,7 @@ func (c Conn) send(ctx context.Context, sql string, args []any) (pgx.BatchResult
 		return nil, err
 	}
 	br := pgx.BatchResults(leaving{c.db.pool.SendBatch(ctx, b), leave})
-	if err := c.scope.check(br.QueryRow()); err != nil {
+	if err := c.enter(br); err != nil {
 		closing := br.Close()
 		if errors.Is(err, ErrNoTenant) {
 			return nil, err
@@ -128,6 +153,20 @@ func (c Conn) send(ctx context.Context, sql string, args []any) (pgx.BatchResult
 		return nil, outage(either(closing, err))
 	}
 	return br, nil
+}
+
+// enter reads what comes before the answer of the statement.
+func (c Conn) enter(br pgx.BatchResults) error {
+	if c.first == nil {
+		return c.scope.check(br.QueryRow())
+	}
+	if err := c.first.Scope.check(br.QueryRow()); err != nil {
+		return err
+	}
+	if err := c.first.Read(br); err != nil {
+		return err
+	}
+	return c.scope.check(br.QueryRow())
 }
 
 // check reads the answer of the scope statement.

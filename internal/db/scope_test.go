@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"turkey/internal/db"
+	"turkey/internal/db/dbtest"
 )
 
 // collect runs a query of one text column in a scope.
@@ -420,6 +421,60 @@ func TestAFailedStatementLeavesNothing(t *testing.T) {
 	var n int
 	if err := d.In(db.System()).QueryRow(t.Context(), `SELECT count(*) FROM sheet_mappings`).Scan(&n); err != nil || n != 0 {
 		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// Two statements in one trip act each in its own scope, and fall together where PostgreSQL refuses one.
+func TestAStatementBeforeAnother(t *testing.T) {
+	t.Parallel()
+	dsn, w := tap(t, dbtest.URL(t))
+	d := open(t, dsn, 1)
+	a, b := newTenant(t, d, "a"), newTenant(t, d, "b")
+	before := func(s db.Scope, sql string, into ...any) *db.Statement {
+		return &db.Statement{Scope: s, SQL: sql, Read: func(br pgx.BatchResults) error { return br.QueryRow().Scan(into...) }}
+	}
+	var first, second string
+	for range 2 { // the first use prepares
+		w.take()
+		err := d.In(db.User(a.user)).After(before(db.System(), `SELECT string_agg(name, ' ' ORDER BY name) FROM credentials`, &first)).
+			QueryRow(t.Context(), `SELECT string_agg(name, ' ') FROM credentials`).Scan(&second)
+		if err != nil || first != "a b" || second != "a" {
+			t.Errorf("read %q and %q, %v", first, second, err)
+		}
+	}
+	if trips := w.take(); strings.Join(trips, " ") != "BEBEBEBES" {
+		t.Errorf("messages %q", trips)
+	}
+	if err := d.In(db.User(a.user)).After(before(db.User(b.user), `SELECT name FROM credentials`, &first)).
+		QueryRow(t.Context(), `SELECT name FROM credentials`).Scan(&second); err != nil || first != "b" || second != "a" {
+		t.Errorf("read %q and %q, %v", first, second, err)
+	}
+
+	const rename = `UPDATE credentials SET name = 'x' RETURNING name`
+	for name, c := range map[string]struct {
+		first *db.Statement
+		sql   string
+		scope db.Scope
+		want  func(error) bool
+	}{
+		"the second fails":        {before(db.User(a.user), rename, &first), `SELECT (1/(id - id))::text FROM credentials`, db.User(b.user), code("22012")},
+		"the first fails":         {before(db.User(a.user), `SELECT (1/(id - id))::text FROM credentials`, &first), rename, db.User(b.user), code("22012")},
+		"the second names nobody": {before(db.User(a.user), names, &first), rename, db.User(uuid.New()), func(err error) bool { return errors.Is(err, db.ErrNoTenant) }},
+		"the first names nobody":  {before(db.User(uuid.New()), rename, &first), names, db.User(b.user), func(err error) bool { return errors.Is(err, db.ErrNoTenant) }},
+	} {
+		if err := d.In(c.scope).After(c.first).QueryRow(t.Context(), c.sql).Scan(&second); !c.want(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got, err := collect(t.Context(), d.In(db.System()), names); err != nil || strings.Join(got, " ") != "a b" {
+			t.Errorf("%s: it left %q, %v", name, got, err)
+		}
+	}
+}
+
+func code(want string) func(error) bool {
+	return func(err error) bool {
+		pe, ok := errors.AsType[*pgconn.PgError](err)
+		return ok && pe.Code == want
 	}
 }
 

@@ -117,7 +117,7 @@ func setup(t testing.TB, options ...option) *replica {
 		auth: auth.Config{Issuer: publicURL, PublicURL: publicURL, DefaultApp: "default-app", Secret: []byte(secret), ServiceKey: []byte(serviceKey),
 			AccessTTL: 15 * time.Minute, RefreshTTL: 7 * 24 * time.Hour, RefreshAbsolute: 90 * 24 * time.Hour, RefreshGrace: 30 * time.Second,
 			ResetTTL: time.Hour, VerificationTTL: 48 * time.Hour, CleanupInterval: 24 * time.Hour, MailFrom: "noreply@example.com"},
-		limits: limit.Config{General: roomy, Login: roomy, Mail: roomy, Refresh: roomy, Register: roomy, Admin: roomy, API: roomy, RefreshInProcess: true},
+		limits: limit.Config{General: roomy, Login: roomy, Mail: roomy, Refresh: roomy, Register: roomy, Admin: roomy, API: roomy, InProcess: true},
 	}
 	for _, o := range options {
 		o(&set)
@@ -265,11 +265,11 @@ func (w *world) start(set settings) *replica {
 type lockout struct{ *limit.Lockout }
 
 // Begin asks whether a guess may be judged.
-func (l lockout) Begin(ctx context.Context, app, email, ip, device string) (auth.Attempt, error) {
+func (l lockout) Begin(ctx context.Context, app, email, ip, device string, along db.Along) (auth.Attempt, error) {
 	if device != "" {
 		ctx = limit.WithKnownDevice(ctx, device)
 	}
-	return l.Lockout.Begin(ctx, app, email, ip)
+	return l.Lockout.Begin(ctx, app, email, ip, along)
 }
 
 // now is the services' clock; PostgreSQL's and the caches' are the real one.

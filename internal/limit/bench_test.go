@@ -71,11 +71,11 @@ func login(b *testing.B, store func(*limit.Config)) {
 	l := setup(b, func(c *limit.Config) { c.Now = nil; store(c) })
 	b.ReportAllocs()
 	for b.Loop() {
-		a, err := l.Lockout().Begin(b.Context(), "shop", "ada@example.org", "192.0.2.1")
+		a, err := l.Lockout().Begin(b.Context(), "shop", "ada@example.org", "192.0.2.1", nil)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if err := a.Succeeded(b.Context()); err != nil {
+		if err := a.Succeeded(b.Context(), nil); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -33,12 +33,12 @@ type Config struct {
 	Admin    Rule // ADMIN_RATE_LIMIT_…: 900 s, 20
 	API      Rule // API_RATE_LIMIT_WINDOW_MS, API_RATE_LIMIT_MAX_REQUESTS: 60 s, 100
 
-	APIEnabled       bool                       // API_RATE_LIMIT_ENABLED
-	RefreshInProcess bool                       // count refreshes like General: a refresh then costs no statement but its own
-	ServiceKey       func(r *http.Request) bool // does r carry the valid service key; nil = never
-	APIUser          func(r *http.Request) string
-	MergeEvery       time.Duration        // default 1 s
-	Refused          func(limiter string) // hears of each refusal: one of Limiters; nil = nobody
+	APIEnabled bool                       // API_RATE_LIMIT_ENABLED
+	InProcess  bool                       // count logins and refreshes like General: they then cost no statement but their own
+	ServiceKey func(r *http.Request) bool // does r carry the valid service key; nil = never
+	APIUser    func(r *http.Request) string
+	MergeEvery time.Duration        // default 1 s
+	Refused    func(limiter string) // hears of each refusal: one of Limiters; nil = nobody
 }
 
 // minKey is the shortest key of the keyed hashes, in bytes; maxUnits is as good as no limit and fits every store.

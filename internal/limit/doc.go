@@ -2,9 +2,9 @@
 // share the counts, in PostgreSQL or, with REDIS_URL, in Redis or Valkey (contract auth-api.md §8).
 //
 // Invariants:
-//   - Exact limiters (login, mail, refresh, register, admin, quotas, lockout) decide in the store, in one statement or one
-//     script per decision: a parallel burst over any number of replicas gets through as often as the limit says.
-//   - The general limiter and the one of /api decide in the process and merge about once a second. With R replicas a
+//   - Exact limiters (mail, register, admin, quotas, lockout; login and refresh unless Config.InProcess) decide in the store, in
+//     one statement or one script per decision: a parallel burst over any number of replicas gets through as often as the limit says.
+//   - The general limiter, the one of /api and those InProcess decide in the process and merge about once a second. With R replicas a
 //     client gets at most max + 2(R-1)a requests through, a being what one replica lets through between two merges, and
 //     never more than R·max. One replica alone is exact.
 //   - Where only failures count, a unit is taken at arrival and given back after a success, so what is still being worked on

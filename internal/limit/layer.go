@@ -45,7 +45,7 @@ func (l *Limits) table() map[endpoint]*limiter {
 		}
 		lim := row.limiter
 		lim.refusal, lim.told = tooMany(row.what), tell(lim.rule)
-		if lim.name == "refresh" && l.cfg.RefreshInProcess {
+		if l.cfg.InProcess && (lim.name == "login" || lim.name == "refresh") {
 			lim.counter = newCounter(lim.name, lim.rule, l.keys, l.now)
 		}
 		for operation := range strings.SplitSeq(row.paths, ", ") {

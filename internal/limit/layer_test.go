@@ -211,9 +211,9 @@ func TestRefreshInProcess(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *limit.Config) {
 		c.Refresh = limit.Rule{Window: 600 * time.Second, Max: 3}
-		c.RefreshInProcess = true
+		c.InProcess = true
 	})
-	other := open(t, limit.Config{DB: b.db, Key: key, Now: b.clock.Now, Refresh: limit.Rule{Window: 600 * time.Second, Max: 3}, RefreshInProcess: true})
+	other := open(t, limit.Config{DB: b.db, Key: key, Now: b.clock.Now, Refresh: limit.Rule{Window: 600 * time.Second, Max: 3}, InProcess: true})
 	here, there := serve(t, b.Limits), serve(t, other)
 	ask := func(s *site, with string) reply { return s.ask("POST", "/v1/auth/refresh"+with, "192.0.2.1") }
 	for range 5 {

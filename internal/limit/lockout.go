@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"time"
+
+	"turkey/internal/db"
 )
 
 // The lockout of the contract (auth-api.md §8).
@@ -56,14 +58,15 @@ func WithKnownDevice(ctx context.Context, device string) context.Context {
 }
 
 // Begin asks in one trip whether a password may be verified. The error is the answer to give: account_locked,
-// rate_limit_exceeded, or unavailable. It asks the same of accounts that do not exist.
-func (l *Lockout) Begin(ctx context.Context, app, email, ip string) (Attempt, error) {
+// rate_limit_exceeded, or unavailable. It asks the same of accounts that do not exist. along is done as well, in the same trip
+// where PostgreSQL counts; it may be nil, and says itself how it went.
+func (l *Lockout) Begin(ctx context.Context, app, email, ip string, along db.Along) (Attempt, error) {
 	who := l.keys.login(app, email, ip)
 	device, known := ctx.Value(knownKey{}).(string)
 	if known {
 		who = l.keys.at(who, device)
 	}
-	v, err := ask(ctx, l.store, func(s store) (verdict, error) { return s.begin(ctx, who, known) })
+	v, err := ask(ctx, l.store, func(s store) (verdict, error) { return s.begin(ctx, who, known, along) })
 	switch {
 	case err != nil:
 		return Attempt{}, err
@@ -93,10 +96,11 @@ func (a Attempt) Locked() time.Duration {
 	return a.lock
 }
 
-// Succeeded forgets the failures of this client. Those from everywhere stay: the owner's login is no amnesty for others.
-func (a Attempt) Succeeded(ctx context.Context) error {
+// Succeeded forgets the failures of this client. Those from everywhere stay: the owner's login is no amnesty for others. along is
+// as for Begin; it is done once the failures are forgotten, or not at all.
+func (a Attempt) Succeeded(ctx context.Context, along db.Along) error {
 	return a.end(ctx, func(ctx context.Context) error {
-		return do(ctx, a.lockout.store, func(s store) error { return s.succeed(ctx, a.who, a.lease) })
+		return do(ctx, a.lockout.store, func(s store) error { return s.succeed(ctx, a.who, a.lease, along) })
 	})
 }
 

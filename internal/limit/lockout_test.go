@@ -18,7 +18,7 @@ import (
 // fail makes one failed login; it fails the test when the attempt is not let through.
 func (b *bundle) fail(app, email, ip string) limit.Attempt {
 	b.t.Helper()
-	a, err := b.Lockout().Begin(b.t.Context(), app, email, ip)
+	a, err := b.Lockout().Begin(b.t.Context(), app, email, ip, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func (b *bundle) fail(app, email, ip string) limit.Attempt {
 // refused fails unless an attempt gets this answer.
 func (b *bundle) refused(app, email, ip, code string, retry time.Duration) {
 	b.t.Helper()
-	_, err := b.Lockout().Begin(b.t.Context(), app, email, ip)
+	_, err := b.Lockout().Begin(b.t.Context(), app, email, ip, nil)
 	f := faultOf(b.t, err)
 	if f.Kind != fault.Limited || f.Code != code || f.RetryAfter != retry {
 		b.t.Fatalf("%s %q, to be tried again after %s; want %s after %s", f.Code, f.Message, f.RetryAfter, code, retry)
@@ -40,7 +40,7 @@ func (b *bundle) refused(app, email, ip, code string, retry time.Duration) {
 
 func (b *bundle) let(app, email, ip string) limit.Attempt {
 	b.t.Helper()
-	a, err := b.Lockout().Begin(b.t.Context(), app, email, ip)
+	a, err := b.Lockout().Begin(b.t.Context(), app, email, ip, nil)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestLockoutFollowsTheContract(t *testing.T) {
 				b.clock.pass(time.Millisecond)
 			}
 		}
-		if err := b.let(app, email, ip).Succeeded(t.Context()); err != nil {
+		if err := b.let(app, email, ip).Succeeded(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		for range 4 {
@@ -148,7 +148,7 @@ func TestTenAtATime(t *testing.T) {
 		if err := attempts[1].Failed(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := attempts[2].Succeeded(t.Context()); err != nil {
+		if err := attempts[2].Succeeded(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		b.let(app, email, ip(12))
@@ -177,14 +177,14 @@ func TestFailuresFromEverywhereSlowDown(t *testing.T) {
 		b.clock.pass(4 * time.Second)
 		b.refused(app, email, owner, "rate_limit_exceeded", 6*time.Second)
 		known := b.t.Context()
-		if a, err := b.Lockout().Begin(limit.WithKnownDevice(known, "phone"), app, email, owner); err != nil {
+		if a, err := b.Lockout().Begin(limit.WithKnownDevice(known, "phone"), app, email, owner, nil); err != nil {
 			t.Errorf("a known device: %v", err)
 		} else {
 			a.Done(known)
 		}
 		b.refused(app, email, owner, "rate_limit_exceeded", 6*time.Second)
 		b.clock.pass(6 * time.Second)
-		if err := b.let(app, email, owner).Succeeded(t.Context()); err != nil {
+		if err := b.let(app, email, owner).Succeeded(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		b.refused(app, email, owner, "rate_limit_exceeded", 10*time.Second) // no amnesty for others
@@ -217,7 +217,7 @@ func TestABurstOfWrongPasswordsDoesNotOutrunTheCounter(t *testing.T) {
 		for range 50 {
 			all.Go(func() {
 				for range 20 { // a client that does not give up
-					a, err := b.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1")
+					a, err := b.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1", nil)
 					if err != nil {
 						if f := faultOf(t, err); f.Kind != fault.Limited {
 							t.Error(err)
@@ -245,7 +245,7 @@ func TestABurstOfWrongPasswordsDoesNotOutrunTheCounter(t *testing.T) {
 		if n := most.Load(); n > 10 {
 			t.Errorf("%d at the same time", n)
 		}
-		_, err := b.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1")
+		_, err := b.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1", nil)
 		if f := faultOf(t, err); f.Code != "account_locked" {
 			t.Errorf("afterwards: %v", err)
 		}
@@ -282,11 +282,11 @@ func TestNothingWaitsInACircle(t *testing.T) {
 			repeat(func(int) error { return l.Lockout().Clear(t.Context(), "shop", "ada@example.org") })
 			for _, end := range []func(limit.Attempt) error{
 				func(a limit.Attempt) error { return a.Failed(t.Context()) },
-				func(a limit.Attempt) error { return a.Succeeded(t.Context()) },
+				func(a limit.Attempt) error { return a.Succeeded(t.Context(), nil) },
 				func(a limit.Attempt) error { a.Done(t.Context()); return nil },
 			} {
 				repeat(func(i int) error {
-					a, err := l.Lockout().Begin(t.Context(), "shop", "ada@example.org", ip4(i))
+					a, err := l.Lockout().Begin(t.Context(), "shop", "ada@example.org", ip4(i), nil)
 					if err != nil {
 						return err
 					}
@@ -319,7 +319,7 @@ func TestAClientThatHangsUpHasFailedAllTheSame(t *testing.T) {
 		b := setup(t, store)
 		for range 5 {
 			ctx, hangUp := context.WithCancel(t.Context())
-			a, err := b.Lockout().Begin(ctx, "shop", "ada@example.org", "192.0.2.1")
+			a, err := b.Lockout().Begin(ctx, "shop", "ada@example.org", "192.0.2.1", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -355,7 +355,7 @@ func TestTheZeroAttemptHasEnded(t *testing.T) {
 	t.Parallel()
 	var a limit.Attempt
 	a.Done(t.Context())
-	if a.Failed(t.Context()) != nil || a.Succeeded(t.Context()) != nil || a.Locked() != 0 {
+	if a.Failed(t.Context()) != nil || a.Succeeded(t.Context(), nil) != nil || a.Locked() != 0 {
 		t.Error("it did something")
 	}
 }
@@ -367,7 +367,7 @@ func TestAKnownDeviceIsAClientOfItsOwn(t *testing.T) {
 		b := setup(t, store)
 		const app, email, ip = "shop", "ada@example.org", "192.0.2.1"
 		begin := func(device, ip string) (limit.Attempt, error) {
-			return b.Lockout().Begin(limit.WithKnownDevice(t.Context(), device), app, email, ip)
+			return b.Lockout().Begin(limit.WithKnownDevice(t.Context(), device), app, email, ip, nil)
 		}
 		for range 5 {
 			b.fail(app, email, ip)
@@ -393,7 +393,7 @@ func TestAKnownDeviceIsAClientOfItsOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Succeeded(t.Context()); err != nil {
+		if err := a.Succeeded(t.Context(), nil); err != nil {
 			t.Fatal(err)
 		}
 		b.refused(app, email, ip, "account_locked", 5*time.Minute) // the device's success is no amnesty for its address
@@ -403,5 +403,57 @@ func TestAKnownDeviceIsAClientOfItsOwn(t *testing.T) {
 		if _, err := begin("phone", ip); err != nil {
 			t.Errorf("after the lock was lifted: %v", err)
 		}
+	})
+}
+
+// What comes along with an attempt is done once where the attempt may go on, and a right password counts whatever becomes of it.
+func TestWhatComesAlong(t *testing.T) {
+	inBoth(t, func(t *testing.T, store func(*limit.Config)) {
+		b := setup(t, store)
+		const app, email, ip = "shop", "ada@example.org", "192.0.2.1"
+		done := 0
+		say := func(sql string) db.Along {
+			return func(first *db.Statement) error {
+				done++
+				_, err := b.db.In(db.App(app)).After(first).Exec(t.Context(), sql)
+				return err
+			}
+		}
+		for _, sql := range []string{`SELECT 1`, `SELECT 1/0`} {
+			for range 4 {
+				b.fail(app, email, ip)
+			}
+			done = 0
+			a, err := b.Lockout().Begin(t.Context(), app, email, ip, say(sql))
+			if err != nil || done != 1 {
+				t.Fatalf("%s: done %d times, %v", sql, done, err)
+			}
+			if err := a.Succeeded(t.Context(), say(sql)); err != nil || done != 2 {
+				t.Errorf("%s: done %d times, %v", sql, done, err)
+			}
+			a.Done(t.Context())
+			b.fail(app, email, ip) // the fifth, were the four before it not forgotten
+			if a, err = b.Lockout().Begin(t.Context(), app, email, ip, nil); err != nil {
+				t.Fatalf("%s: the failures were not forgotten: %v", sql, err)
+			}
+			if err := a.Succeeded(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+		}
+
+		gone, leave := context.WithCancel(t.Context())
+		for range 4 {
+			b.fail(app, email, ip)
+		}
+		a := b.let(app, email, ip)
+		leave()
+		if err := a.Succeeded(gone, func(first *db.Statement) error {
+			_, err := b.db.In(db.App(app)).After(first).Exec(gone, `SELECT 1`)
+			return err
+		}); err != nil {
+			t.Errorf("the client left: %v", err)
+		}
+		b.fail(app, email, ip)
+		b.let(app, email, ip).Done(t.Context())
 	})
 }

@@ -124,7 +124,7 @@ func TestPostgreSQLIsKilled(t *testing.T) {
 	plain := open(t, cfg)
 	cfg.RedisURL = r.url()
 	redis := open(t, cfg)
-	attempt, err := plain.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1")
+	attempt, err := plain.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func TestPostgreSQLIsKilled(t *testing.T) {
 		t.Errorf("the incident is %d lines", n)
 	}
 	_, quota := plain.Quota(t.Context(), "x", 1, time.Hour)
-	_, begin := plain.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1")
+	_, begin := plain.Lockout().Begin(t.Context(), "shop", "ada@example.org", "192.0.2.1", nil)
 	_, purge := plain.Purge(t.Context(), 10)
 	for name, err := range map[string]error{"quota": quota, "begin": begin, "purge": purge, "failed": attempt.Failed(t.Context()),
 		"clear": plain.Lockout().Clear(t.Context(), "shop", "ada@example.org")} {

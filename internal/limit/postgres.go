@@ -2,6 +2,7 @@ package limit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 
 	"turkey/internal/db"
 )
+
+var errNotAlong = errors.New("limit: what comes along did not take the statement before it into its trip")
 
 // postgres is the store in PostgreSQL. Every operation is one statement. Rows are always locked in one order, windows by
 // key and logins client before account, so statements never wait for each other in a circle.
@@ -134,12 +137,17 @@ l AS (
 )
 SELECT l.locked_until - n.now, a.granted, a.next_at - n.now FROM n CROSS JOIN l LEFT JOIN a ON true`
 
-func (p *postgres) begin(ctx context.Context, who login, known bool) (verdict, error) {
+func (p *postgres) begin(ctx context.Context, who login, known bool, along db.Along) (verdict, error) {
 	var lock time.Duration
 	var lease *time.Time
 	var pause *time.Duration
-	err := p.conn().QueryRow(ctx, beginSQL, who.account, who.client, p.stamp(), leaseFor, maxParallel, known, slowAfter, slowPause).
-		Scan(&lock, &lease, &pause)
+	args := []any{who.account, who.client, p.stamp(), leaseFor, maxParallel, known, slowAfter, slowPause}
+	var err error
+	if along == nil {
+		err = p.conn().QueryRow(ctx, beginSQL, args...).Scan(&lock, &lease, &pause)
+	} else {
+		_, err = together(along, beginSQL, args, func(br pgx.BatchResults) error { return br.QueryRow().Scan(&lock, &lease, &pause) })
+	}
 	switch {
 	case err != nil:
 		return verdict{}, err
@@ -198,8 +206,15 @@ var succeedSQL = fmt.Sprintf(`
 WITH l AS (DELETE FROM login_locks WHERE account = $1 AND client = $2 RETURNING 1)
 UPDATE login_accounts a SET leases = %s WHERE account = $1 AND (SELECT count(*) FROM l) >= 0`, fmt.Sprintf(endLease, "$3::timestamptz"))
 
-func (p *postgres) succeed(ctx context.Context, who login, lease int64) error {
-	_, err := p.conn().Exec(ctx, succeedSQL, who.account, who.client, time.UnixMicro(lease))
+func (p *postgres) succeed(ctx context.Context, who login, lease int64, along db.Along) error {
+	args := []any{who.account, who.client, time.UnixMicro(lease)}
+	if along != nil {
+		exec := func(br pgx.BatchResults) error { _, err := br.Exec(); return err }
+		if kept, _ := together(along, succeedSQL, args, exec); kept {
+			return nil
+		}
+	}
+	_, err := p.conn().Exec(ctx, succeedSQL, args...) // also when nobody waits for the session any more
 	return err
 }
 
@@ -220,6 +235,24 @@ WHERE account = $1 AND (SELECT count(*) FROM l) >= 0`
 func (p *postgres) clear(ctx context.Context, who login) error {
 	_, err := p.conn().Exec(ctx, clearSQL, who.account)
 	return err
+}
+
+// together runs a statement of ours before what comes along with it, in one trip. It is kept when both were committed; the
+// error tells why ours was not answered.
+func together(along db.Along, sql string, args []any, read func(pgx.BatchResults) error) (kept bool, err error) {
+	answered := false
+	err = along(&db.Statement{Scope: db.System(), SQL: sql, Args: args, Read: func(br pgx.BatchResults) error {
+		err := read(br)
+		answered = err == nil
+		return err
+	}})
+	switch {
+	case !answered && err == nil:
+		return false, errNotAlong
+	case !answered:
+		return false, err
+	}
+	return err == nil || errors.Is(err, pgx.ErrNoRows), nil
 }
 
 // $1 now or NULL, $2 most rows of each table, $3 quiet that forgets failures. Rows that somebody holds are skipped: they

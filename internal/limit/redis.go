@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
+
+	"turkey/internal/db"
 )
 
 // redisPatience bounds every step with Redis: it stands before requests, and PostgreSQL stands ready.
@@ -228,13 +230,17 @@ redis.call('PEXPIRE', KEYS[2], length)
 if slow then redis.call('HSET', KEYS[1], 'nx', now + tonumber(ARGV[7])) end
 return {0, 0}`)
 
-func (s *redisStore) begin(ctx context.Context, who login, known bool) (verdict, error) {
+func (s *redisStore) begin(ctx context.Context, who login, known bool, along db.Along) (verdict, error) {
 	lease := randomID()
 	n, err := s.run(ctx, beginScript, loginKeys(who), lease, millis(leaseFor), maxParallel, known, slowAfter, millis(slowPause))
 	if err != nil {
 		return verdict{}, err
 	}
-	return verdict{outcome: outcome(n[0]), retry: milliseconds(n[1]), lease: lease}, nil
+	v := verdict{outcome: outcome(n[0]), retry: milliseconds(n[1]), lease: lease}
+	if v.outcome == granted && along != nil {
+		_ = along(nil)
+	}
+	return v, nil
 }
 
 // The answer is {ms of the lock}.
@@ -275,8 +281,11 @@ redis.call('DEL', KEYS[3])
 redis.call('ZREM', KEYS[2], ARGV[2])
 return {}`)
 
-func (s *redisStore) succeed(ctx context.Context, who login, lease int64) error {
+func (s *redisStore) succeed(ctx context.Context, who login, lease int64, along db.Along) error {
 	_, err := s.run(ctx, succeedScript, loginKeys(who), lease)
+	if err == nil && along != nil {
+		_ = along(nil)
+	}
 	return err
 }
 

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"turkey/internal/db"
 )
 
 // store keeps what the replicas share. PostgreSQL and Redis are the two.
@@ -18,10 +20,11 @@ type store interface {
 	// merge adds what a process counted and tells what all of them did, in the same order. Keys are unique.
 	merge(ctx context.Context, counts []count) ([]window, error)
 
-	begin(ctx context.Context, who login, known bool) (verdict, error)
+	// What comes along with begin, unless it refuses, and with succeed, follows them; its error is not theirs.
+	begin(ctx context.Context, who login, known bool, along db.Along) (verdict, error)
 	// fail counts a failure and ends the attempt; it tells how long the client is locked out now.
 	fail(ctx context.Context, who login, lease int64) (time.Duration, error)
-	succeed(ctx context.Context, who login, lease int64) error
+	succeed(ctx context.Context, who login, lease int64, along db.Along) error
 	release(ctx context.Context, who login, lease int64) error
 	clear(ctx context.Context, who login) error
 }
