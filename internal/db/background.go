@@ -15,9 +15,11 @@ func Background(ctx context.Context) context.Context {
 	return context.WithValue(ctx, backgroundKey{}, true)
 }
 
+func inBackground(ctx context.Context) bool { return ctx.Value(backgroundKey{}) != nil }
+
 // enter waits for a place, if the statement needs one. leave may be called more than once.
 func (d *DB) enter(ctx context.Context) (leave func(), err error) {
-	if ctx.Value(backgroundKey{}) == nil {
+	if !inBackground(ctx) {
 		return func() {}, nil
 	}
 	select {

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"turkey/internal/db"
 	"turkey/internal/db/dbtest"
+	"turkey/internal/fault"
 )
 
 // However much is done in the background, half of the connections are left for those who wait.
@@ -60,6 +63,52 @@ func TestBackgroundWorkLeavesConnections(t *testing.T) {
 		}
 		if _, err := collect(again, conn, emails); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Who finds no connection free is sent away in time, whatever holds them; background work waits.
+func TestACrowdIsSentAway(t *testing.T) {
+	t.Parallel()
+	d, err := db.Open(t.Context(), db.Config{URL: dbtest.URL(t), MaxConns: 1, MaxWait: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(d.Close)
+	conn := d.In(db.System())
+	acts := map[string]func(context.Context) error{
+		"exec":        func(ctx context.Context) error { _, err := conn.Exec(ctx, `SELECT 1`); return err },
+		"query row":   func(ctx context.Context) error { return conn.QueryRow(ctx, `SELECT 1`).Scan(new(int)) },
+		"transaction": func(ctx context.Context) error { return d.Tx(ctx, db.System(), func(pgx.Tx) error { return nil }) },
+	}
+	held, err := d.Pool().Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, act := range acts {
+		if f, ok := fault.From(act(t.Context())); !ok || f.Kind != fault.Unavailable || f.RetryAfter != time.Second {
+			t.Errorf("%s: %v", name, f)
+		}
+		gone, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		if err := act(gone); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s, of who left: %v", name, err)
+		}
+		leave()
+	}
+	waiting := make(chan error)
+	go func() { waiting <- acts["query row"](db.Background(t.Context())) }()
+	select {
+	case err := <-waiting:
+		t.Errorf("in the background: %v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	held.Release()
+	if err := <-waiting; err != nil {
+		t.Error(err)
+	}
+	for name, act := range acts { // and whatever was sent away holds nothing
+		if err := act(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

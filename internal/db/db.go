@@ -1,6 +1,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ type Config struct {
 	MaxConns       int32
 	IdleTimeout    time.Duration // an idle connection above MinConns is closed after this
 	ConnectTimeout time.Duration // for one attempt
+	MaxWait        time.Duration // for a connection that is free, unless in the background; 0: 2 s
 	RetryAttempts  int           // further attempts at start while the server refuses or is starting up
 	RetryDelay     time.Duration
 	Tracer         pgx.QueryTracer // hears of every statement; nil: nobody
@@ -43,6 +45,7 @@ const openTimeout = 4 * time.Second
 // DB is a pool of connections whose statements all run in a Scope.
 type DB struct {
 	pool       *pgxpool.Pool
+	maxWait    time.Duration
 	pooled     atomic.Bool   // a pooler stands between
 	replica    *replica      // nil: there is none
 	background chan struct{} // one place for each statement of background work that may run
@@ -56,7 +59,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &DB{background: make(chan struct{}, max(pc.MaxConns/2, 1))}
+	d := &DB{background: make(chan struct{}, max(pc.MaxConns/2, 1)), maxWait: cmp.Or(cfg.MaxWait, 2*time.Second)}
 	pc.BeforeConnect = func(_ context.Context, cc *pgx.ConnConfig) error {
 		if d.pooled.Load() {
 			unnamed(cc)
@@ -126,9 +129,9 @@ func (d *DB) In(s Scope) Conn { return Conn{db: d, scope: s} }
 // Tx runs fn in one transaction in the scope: committed when fn returns nil, else rolled back. Begin and scope share
 // one trip. Never wait for anything but PostgreSQL inside fn.
 func (d *DB) Tx(ctx context.Context, s Scope, fn func(pgx.Tx) error) error {
-	conn, err := d.pool.Acquire(ctx)
+	conn, err := d.acquire(ctx)
 	if err != nil {
-		return outage(fmt.Errorf("db: acquire: %w", err))
+		return err
 	}
 	defer conn.Release()
 	b := &pgx.Batch{}
@@ -148,6 +151,28 @@ func (d *DB) Tx(ctx context.Context, s Scope, fn func(pgx.Tx) error) error {
 		return outage(err)
 	}
 	return outage(tx.Commit(ctx))
+}
+
+// errCrowded is the answer to who found no connection free in time: requests come faster than PostgreSQL answers, and whoever waits
+// longer makes it longer for everybody.
+var errCrowded = fault.New(fault.Unavailable, "", "Too many requests at the moment. Please try again shortly.").WithRetryAfter(time.Second)
+
+// acquire waits for a connection: in the background as long as it takes, otherwise for maxWait.
+func (d *DB) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	patience := ctx
+	if !inBackground(ctx) {
+		var cancel context.CancelFunc
+		patience, cancel = context.WithTimeout(ctx, d.maxWait)
+		defer cancel()
+	}
+	conn, err := d.pool.Acquire(patience)
+	if err != nil && patience.Err() != nil && ctx.Err() == nil {
+		return nil, errCrowded.Because(err)
+	}
+	if err != nil {
+		return nil, outage(fmt.Errorf("db: acquire: %w", err))
+	}
+	return conn, nil
 }
 
 // deadlocks is how often a transaction of TxAgain may be the one that PostgreSQL ends.

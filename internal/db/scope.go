@@ -144,7 +144,12 @@ func (c Conn) send(ctx context.Context, sql string, args []any) (pgx.BatchResult
 	if err != nil {
 		return nil, err
 	}
-	br := pgx.BatchResults(leaving{c.db.pool.SendBatch(ctx, b), leave})
+	conn, err := c.db.acquire(ctx)
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	br := pgx.BatchResults(leaving{conn.SendBatch(ctx, b), func() { conn.Release(); leave() }})
 	if err := c.enter(br); err != nil {
 		closing := br.Close()
 		if errors.Is(err, ErrNoTenant) {
