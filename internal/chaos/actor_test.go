@@ -19,6 +19,8 @@ import (
 type actor struct {
 	t      testing.TB
 	base   string
+	bases  []string // more than one: servers that disagree on the time, now this one, now that one
+	fixed  bool     // base is the one at the moment
 	chance *rand.Rand
 	http   *http.Client
 	number int
@@ -38,12 +40,31 @@ type actor struct {
 
 	told, silent atomic.Int64
 	odd          []string // answers that nobody should get
+	renewed      int      // times that a server did not take a token of the other one
 }
 
 const actorPassword = "Canary-Pass-4711!"
 
-// act sends a request. done: the server said that it is; else nobody knows, and the caller has to ask or to repeat.
+// act sends a request. done: the server said that it is; else nobody knows, and the caller has to ask or to repeat. A server whose
+// clock is another may find the token over, or of a time to come: it gives a new one, as clients ask for.
 func (a *actor) act(ctx context.Context, method, path, token string, body, out any) (status int, done bool) {
+	several := len(a.bases) > 1 && !a.fixed
+	if several {
+		a.base = a.bases[a.chance.IntN(len(a.bases))]
+	}
+	status, done = a.sends(ctx, method, path, token, body, out)
+	for n := 0; n < 4 && several && done && status == http.StatusUnauthorized && token != "" && token == a.access; n++ {
+		a.fixed = true
+		a.renews(ctx)
+		a.fixed = false
+		a.renewed++
+		token = a.access
+		status, done = a.sends(ctx, method, path, token, body, out)
+	}
+	return status, done
+}
+
+func (a *actor) sends(ctx context.Context, method, path, token string, body, out any) (status int, done bool) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
 	raw, err := json.Marshal(body)
@@ -319,16 +340,26 @@ type crowd struct {
 	done sync.WaitGroup
 }
 
-func newCrowd(t testing.TB, base string, n int, seed uint64) *crowd {
+func newCrowd(t testing.TB, base string, n int, seed uint64, others ...string) *crowd {
 	t.Helper()
 	c := &crowd{t: t, stop: make(chan struct{})}
 	for i := range n {
-		c.all = append(c.all, newActor(t, base, i, seed))
+		a := newActor(t, base, i, seed)
+		a.bases = append([]string{base}, others...)
+		c.all = append(c.all, a)
 	}
 	for _, a := range c.all {
 		c.done.Go(func() { a.works(c.stop) })
 	}
 	return c
+}
+
+// told is how many answers they got so far.
+func (c *crowd) told() (n int64) {
+	for _, a := range c.all {
+		n += a.told.Load()
+	}
+	return n
 }
 
 // ends stops the work and says what was told and what is not as it should be.

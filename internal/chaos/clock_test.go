@@ -115,14 +115,20 @@ func newWatch(t testing.TB) *watch {
 	return k
 }
 
+// setClock writes what a shifted clock reads.
+func setClock(t testing.TB, file string, by time.Duration) {
+	t.Helper()
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE, 0o644)
+	must(t, err)
+	_, err = f.WriteAt(native.NativeEndian.AppendUint64(nil, uint64(int64(by/time.Second))), 0)
+	must(t, err)
+	must(t, f.Close())
+}
+
 // off sets how far PostgreSQL's clock is ahead of everybody else's.
 func (k *watch) off(by time.Duration) {
 	k.t.Helper()
-	f, err := os.OpenFile(k.file, os.O_WRONLY, 0)
-	must(k.t, err)
-	_, err = f.WriteAt(native.NativeEndian.AppendUint64(nil, uint64(int64(by/time.Second))), 0)
-	must(k.t, err)
-	must(k.t, f.Close())
+	setClock(k.t, k.file, by)
 	conn, err := pgx.Connect(k.t.Context(), k.dsn)
 	must(k.t, err)
 	var theirs time.Time

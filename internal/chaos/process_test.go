@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -28,6 +29,12 @@ var binary = flag.String("binary", "", "path of bin/turkey")
 func TestMain(m *testing.M) {
 	if os.Getenv("TURKEY_TEST_MAIN") == "" {
 		os.Exit(m.Run())
+	}
+	if file := os.Getenv("CLOCK_SHIFT"); file != "" {
+		if err := shiftOwnClock(file); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(98)
+		}
 	}
 	go func() { // a server must not outlive the tests, however they end
 		_, _ = io.Copy(io.Discard, os.Stdin)

@@ -91,10 +91,7 @@ func (w *world) watch(part time.Duration, began time.Time, base, metrics string,
 	slices.Sort(took)
 	s := sample{after: time.Since(began), rss: resident(w.t, p.cmd.Process.Pid), median: took[len(took)/2], worst: took[len(took)*99/100]}
 	figures := scrape(w.t, "http://"+metrics+"/metrics", "go_goroutines", "turkey_db_pool_connections")
-	s.goroutines, s.connections = figures["go_goroutines"], figures["turkey_db_pool_connections"]
-	for _, a := range c.all {
-		s.answers += a.told.Load()
-	}
+	s.goroutines, s.connections, s.answers = figures["go_goroutines"], figures["turkey_db_pool_connections"], c.told()
 	return s
 }
 
