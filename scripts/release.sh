@@ -15,6 +15,10 @@ tar=tar
 command -v "$tar" >/dev/null || { echo "GNU tar is needed (brew install gnu-tar): others write other bytes" >&2; exit 1; }
 [ -s console/dist/index.html ] || { echo "the console is not built: make console" >&2; exit 1; }
 
+case $(go env GOVERSION) in
+go1.26 | go1.26.[0-8]) echo "this Go has defects that 1.26.9 mends (docs/dependencies.md, Advisories): build releases with a newer one" >&2 ;;
+esac
+
 rm -rf dist
 mkdir -p dist
 for target in $targets; do
