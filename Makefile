@@ -1,6 +1,6 @@
 # One command each; `make` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate examples-test build test vet tidy lint openapi-lint generate generate-check bench bench-growth bench-peers test-cluster module tools setup clean chaos fuzz reproducible vulnerabilities races soak
+.PHONY: help run demo binary release deploy-lint console console-test screenshots sdk sdk-test sdk-generate examples-test build test vet tidy lint openapi-lint generate generate-check bench bench-growth bench-peers profile test-cluster module tools setup clean chaos fuzz reproducible vulnerabilities races soak
 .SILENT:
 .NOTPARALLEL:
 
@@ -119,6 +119,9 @@ generate-check: tools
 BENCH ?=
 bench: build ## times, memory, cost against a floor, statements, fixed rates, overload and bad input, into bench/REPORT.md
 	go run ./bench $(BENCH)
+
+profile: build ## measure where hot operations spend their time, into default.pgo, by which the compiler works
+	sh scripts/profile.sh
 
 GROWTH ?= 10000,100000,1000000
 bench-growth: build ## hot operations, jobs and plans on databases of GROWTH users (16 GB of disk), into bench/GROWTH.md

@@ -36,6 +36,7 @@ func main() {
 	flag.IntVar(&b.rounds, "rounds", 5, "interleaved rounds of each load")
 	flag.DurationVar(&b.slice, "slice", 1500*time.Millisecond, "length of one measured slice")
 	flag.DurationVar(&b.length, "length", 8*time.Second, "length of each load at a fixed rate")
+	binary := flag.String("binary", "bin/turkey", "the program that is measured")
 	report := flag.String("report", "bench/REPORT.md", "where the report goes; empty: nowhere")
 	only := flag.String("only", "", "measure just these parts of the report, with commas between: "+strings.Join(names, ", ")+
 		"; or just the operations whose name holds this, without a report")
@@ -44,7 +45,7 @@ func main() {
 	settings := flag.String("set", "", "further settings of the pipeline's server, NAME=value with spaces between")
 	flag.Parse()
 	load.env = strings.Fields(*settings)
-	b.load = load
+	b.load, b.turkey = load, *binary
 	sandboxProcess(load.latency)
 	chosen := parts
 	if *only != "" {
@@ -107,7 +108,7 @@ func (b *bench) run(ctx context.Context, chosen []part) error {
 	if err := os.Chmod(b.dir, 0o711); err != nil { //nolint:gosec // PostgreSQL's own account passes through
 		return err
 	}
-	if b.turkey, err = filepath.Abs("bin/turkey"); err != nil {
+	if b.turkey, err = filepath.Abs(b.turkey); err != nil {
 		return err
 	}
 	b.floor = filepath.Join(b.dir, "floor")
