@@ -12,7 +12,7 @@ import (
 // missing here.
 var exported = map[string]string{
 	"users": "profile", "refresh_tokens": "sessions", "user_identities": "profile", "audit": "audit", "mails": "mails", "credentials": "more.credentials", "credential_versions": "more.credentials",
-	"sheet_mappings": "more.pipeline", "kpi_runs": "more.pipeline", "kpi_rows": "more.pipeline", "job_schedules": "more.pipeline", "audit_logs": "more", "service_configs": "more",
+	"sheet_mappings": "more.pipeline", "kpi_runs": "more.pipeline", "kpi_rows": "more.pipeline", "job_schedules": "more.pipeline", "audit_logs": "more.pipeline", "service_configs": "more.credentials",
 	"notification_settings": "more.notifications", "webhooks": "more.notifications", "webhook_deliveries": "more.notifications",
 }
 
@@ -22,6 +22,11 @@ func TestTheExportHoldsWhatIsStored(t *testing.T) {
 	t.Parallel()
 	d := deploy(t)
 	of := d.tenant(t, act{})
+	no := one[int64](d.world, `SELECT user_no FROM users WHERE id = $1`, of.owner.id)
+	d.exec(`INSERT INTO job_schedules (user_id, service, cron_expression) VALUES ($1, 'ga4', '7 3 * * 2')`, no)
+	d.exec(`INSERT INTO refresh_tokens (id, app_id, user_id, token_version, expires_at, revoked_at) VALUES (gen_random_uuid(), $1, $2, 0, now(), now())`, of.things["app"], of.owner.id)
+	d.exec(`INSERT INTO audit (app_id, user_id, actor, action) VALUES ($1, $2, 'gravy', 'password_reset_requested')`, of.things["app"], of.owner.id)
+	d.exec(`INSERT INTO mails (app_id, user_id, kind, recipient, sent_at) VALUES ($1, $2, 'welcome', 'before@example.com', now())`, of.things["app"], of.owner.id)
 	a := d.call("POST", "/v1/users/me/export", of.owner.access, "{}").want(t, 200, "")
 	for _, thing := range []string{"email", "user", "session", "credential", "credentialga4", "webhook", "run", "waiting", "spreadsheet"} {
 		if !strings.Contains(a.raw, of.things[thing]) {
@@ -35,6 +40,39 @@ func TestTheExportHoldsWhatIsStored(t *testing.T) {
 	}
 	if !strings.Contains(a.raw, figure) {
 		t.Error("the export lacks the figures")
+	}
+	for _, l := range []struct {
+		path []any
+		rows string // of $1, the id, or $2, the number
+	}{
+		{[]any{"sessions"}, `refresh_tokens WHERE user_id = $1`},
+		{[]any{"identities"}, `user_identities WHERE user_id = $1`},
+		{[]any{"audit"}, `audit WHERE user_id = $1 AND action <> 'data_exported'`},
+		{[]any{"mails"}, `mails WHERE user_id = $1`},
+		{[]any{"more", "credentials"}, `credentials WHERE user_id = $2`},
+		{[]any{"more", "pipeline", "mappings"}, `sheet_mappings WHERE user_id = $2`},
+		{[]any{"more", "pipeline", "schedules"}, `job_schedules WHERE user_id = $2`},
+		{[]any{"more", "pipeline", "figures"}, `kpi_rows WHERE user_id = $2`},
+		{[]any{"more", "pipeline", "runs"}, `kpi_runs WHERE user_id = $2`},
+		{[]any{"more", "pipeline", "activity"}, `audit_logs WHERE user_id = $2`},
+		{[]any{"more", "notifications", "webhooks"}, `webhooks WHERE user_id = $2`},
+		{[]any{"more", "notifications", "deliveries"}, `webhook_deliveries WHERE user_id = $2`},
+	} {
+		told, _ := a.at(append([]any{"data"}, l.path...)...).([]any)
+		rows := d.count(`WITH u AS (SELECT $1::uuid AS id, $2::bigint AS no) SELECT count(*) FROM `+strings.NewReplacer("$1", "(SELECT id FROM u)", "$2", "(SELECT no FROM u)").Replace(l.rows), of.owner.id, no)
+		if len(told) != rows || rows == 0 {
+			t.Errorf("the export tells %d of %d rows under %v", len(told), rows, l.path)
+		}
+	}
+	services := 0
+	if credentials, ok := a.at("data", "more", "credentials").([]any); ok {
+		for _, c := range credentials {
+			enabled, _ := c.(object)["enabledFor"].([]any)
+			services += len(enabled)
+		}
+	}
+	if n := d.count(`SELECT count(*) FROM service_configs WHERE user_id = $1 AND enabled`, no); services != n || n == 0 {
+		t.Errorf("the export tells of %d services of %d that are in use", services, n)
 	}
 	if secret := d.tells(a.raw); secret != "" {
 		t.Errorf("the export holds %s", secret)

@@ -3,6 +3,7 @@ package kpi
 import (
 	"context"
 	"encoding/json"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -18,6 +19,7 @@ type exported struct {
 	Figures   []exportedFigures  `json:"figures"`
 	Runs      []exportedRun      `json:"runs"`
 	Replaced  []exportedLoad     `json:"replaced"`
+	Activity  []Entry            `json:"activity"` // in the vault, too
 }
 
 type exportedSchedule struct {
@@ -101,8 +103,13 @@ func (s *Service) Export(ctx context.Context, user uuid.UUID) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	activity, err := s.q.ListActivity(ctx, conn, kpidb.ListActivityParams{Most: math.MaxInt32})
+	if err != nil {
+		return nil, err
+	}
 	all := exported{Mappings: make([]exportedMapping, len(mappings)), Schedules: make([]exportedSchedule, len(schedules)),
-		Figures: make([]exportedFigures, len(figures)), Runs: make([]exportedRun, len(runs)), Replaced: make([]exportedLoad, len(loads))}
+		Figures: make([]exportedFigures, len(figures)), Runs: make([]exportedRun, len(runs)), Replaced: make([]exportedLoad, len(loads)),
+		Activity: make([]Entry, len(activity))}
 	for i, m := range mappings {
 		all.Mappings[i] = exportedMapping{Service: m.Service, SpreadsheetID: m.SpreadsheetID, SheetName: m.SheetName,
 			CreatedAt: wire.Time(m.CreatedAt), UpdatedAt: wire.Time(m.UpdatedAt)}
@@ -121,6 +128,9 @@ func (s *Service) Export(ctx context.Context, user uuid.UUID) (any, error) {
 	for i, u := range loads {
 		all.Replaced[i] = exportedLoad{RunID: u.RunID.String(), SpreadsheetID: u.SpreadsheetID, SheetID: u.SheetID, Cells: u.Cells,
 			LoadedAt: wire.Time(u.LoadedAt), UndoneAt: wire.TimePtr(u.UndoneAt)}
+	}
+	for i, e := range activity {
+		all.Activity[i] = entryOf(e)
 	}
 	return all, nil
 }

@@ -225,10 +225,14 @@ func (s *Service) handleDeliveries(ctx context.Context, in *deliveriesInput) (*d
 	out := &deliveriesOutput{}
 	out.Body.NextCursor, out.Body.Deliveries = next, make([]Delivery, len(rows))
 	for i, r := range rows {
-		out.Body.Deliveries[i] = Delivery{ID: r.ID, Event: r.Event, Status: r.Status, Attempts: r.Attempts, ResponseStatus: r.ResponseStatus, Error: r.Error,
-			Data: r.Payload, CreatedAt: wire.Time(r.CreatedAt), DeliveredAt: wire.TimePtr(r.DeliveredAt)}
+		out.Body.Deliveries[i] = shownDelivery(r)
 	}
 	return out, nil
+}
+
+func shownDelivery(r notifydb.ListDeliveriesRow) Delivery {
+	return Delivery{ID: r.ID, Event: r.Event, Status: r.Status, Attempts: r.Attempts, ResponseStatus: r.ResponseStatus, Error: r.Error,
+		Data: r.Payload, CreatedAt: wire.Time(r.CreatedAt), DeliveredAt: wire.TimePtr(r.DeliveredAt)}
 }
 
 func (s *Service) handleReplay(ctx context.Context, in *struct {

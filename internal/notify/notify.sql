@@ -90,6 +90,10 @@ WHERE user_id = current_user_no() AND webhook_id = sqlc.arg(webhook_id)
     AND (sqlc.narg(before)::timestamptz IS NULL OR (created_at, id) < (sqlc.narg(before)::timestamptz, sqlc.arg(before_id)::uuid))
 ORDER BY created_at DESC, id DESC LIMIT sqlc.arg(most)::int;
 
+-- name: ExportDeliveries :many
+SELECT id, event, payload, status, attempts, response_status, error, created_at, delivered_at FROM webhook_deliveries
+WHERE user_id = current_user_no() ORDER BY created_at, id;
+
 -- name: HasDelivery :one
 SELECT EXISTS (SELECT FROM webhook_deliveries d
     WHERE d.user_id = current_user_no() AND d.webhook_id = sqlc.arg(webhook_id) AND d.id = sqlc.arg(id));

@@ -47,5 +47,14 @@ func (s *Service) Export(ctx context.Context, user uuid.UUID) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"email": chosen.email, "events": chosen.events, "updatedAt": wire.TimePtr(chosen.updatedAt), "webhooks": shownWebhooks(hooks)}, nil
+	sent, err := s.q.ExportDeliveries(ctx, s.scope(user))
+	if err != nil {
+		return nil, err
+	}
+	deliveries := make([]Delivery, len(sent))
+	for i, r := range sent {
+		deliveries[i] = shownDelivery(notifydb.ListDeliveriesRow(r))
+	}
+	return map[string]any{"email": chosen.email, "events": chosen.events, "updatedAt": wire.TimePtr(chosen.updatedAt), "webhooks": shownWebhooks(hooks),
+		"deliveries": deliveries}, nil
 }

@@ -14,6 +14,8 @@ type exported struct {
 	Credential
 	Versions int64 `json:"versions"` // replaced contents that are kept
 	Uses     int64 `json:"uses"`
+
+	EnabledFor []string `json:"enabledFor"` // services that work with it
 }
 
 // Export is what a user's export says of the vault: that there are credentials, deleted ones too, never what is in them.
@@ -26,7 +28,7 @@ func (s *Service) Export(ctx context.Context, user uuid.UUID) (any, error) {
 	for i, r := range rows {
 		all[i] = exported{Credential: shown(vaultdb.GetCredentialRow{ID: r.ID, Service: r.Service, Name: r.Name, Type: r.Type, Preview: r.Preview,
 			Verified: r.Verified, VerifiedAt: r.VerifiedAt, ExpiresAt: r.ExpiresAt, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, DeletedAt: r.DeletedAt,
-			Health: r.Health, HealthReason: r.HealthReason, HealthMessage: r.HealthMessage, HealthAt: r.HealthAt}), Versions: r.Versions, Uses: r.Uses}
+			Health: r.Health, HealthReason: r.HealthReason, HealthMessage: r.HealthMessage, HealthAt: r.HealthAt}), Versions: r.Versions, Uses: r.Uses, EnabledFor: r.EnabledFor}
 	}
 	return all, nil
 }

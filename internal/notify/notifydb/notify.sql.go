@@ -136,6 +136,53 @@ func (q *Queries) DeleteWebhook(ctx context.Context, db DBTX, iD uuid.UUID, meta
 	return id, err
 }
 
+const exportDeliveries = `-- name: ExportDeliveries :many
+SELECT id, event, payload, status, attempts, response_status, error, created_at, delivered_at FROM webhook_deliveries
+WHERE user_id = current_user_no() ORDER BY created_at, id
+`
+
+type ExportDeliveriesRow struct {
+	ID             uuid.UUID
+	Event          string
+	Payload        json.RawMessage
+	Status         string
+	Attempts       int16
+	ResponseStatus *int16
+	Error          *string
+	CreatedAt      time.Time
+	DeliveredAt    *time.Time
+}
+
+func (q *Queries) ExportDeliveries(ctx context.Context, db DBTX) ([]ExportDeliveriesRow, error) {
+	rows, err := db.Query(ctx, exportDeliveries)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []ExportDeliveriesRow
+	for rows.Next() {
+		var i ExportDeliveriesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Event,
+			&i.Payload,
+			&i.Status,
+			&i.Attempts,
+			&i.ResponseStatus,
+			&i.Error,
+			&i.CreatedAt,
+			&i.DeliveredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const getSettings = `-- name: GetSettings :one
 
 SELECT email, events, updated_at FROM notification_settings WHERE user_id = current_user_no()

@@ -51,7 +51,8 @@ const exportCredentials = `-- name: ExportCredentials :many
 SELECT c.id, c.service, c.name, c.type, c.preview, c.verified, c.verified_at, c.expires_at, c.created_at, c.updated_at, c.deleted_at, c.health, c.health_reason, c.health_message, c.health_at,
     (SELECT count(*) FROM credential_versions v WHERE v.user_id = c.user_id AND v.credential_id = c.id) AS versions,
     (SELECT count(*) FROM audit_logs l WHERE l.user_id = c.user_id AND l.metadata ->> 'credentialId' = c.id::text
-        AND l.action = 'credential_accessed') AS uses
+        AND l.action = 'credential_accessed') AS uses,
+    ARRAY(SELECT s.service FROM service_configs s WHERE s.user_id = c.user_id AND s.credential_id = c.id AND s.enabled ORDER BY s.service)::text[] AS enabled_for
 FROM credentials c WHERE c.user_id = current_user_no()
 ORDER BY c.created_at DESC, c.id DESC
 `
@@ -74,6 +75,7 @@ type ExportCredentialsRow struct {
 	HealthAt      *time.Time
 	Versions      int64
 	Uses          int64
+	EnabledFor    []string
 }
 
 func (q *Queries) ExportCredentials(ctx context.Context, db DBTX) ([]ExportCredentialsRow, error) {
@@ -103,6 +105,7 @@ func (q *Queries) ExportCredentials(ctx context.Context, db DBTX) ([]ExportCrede
 			&i.HealthAt,
 			&i.Versions,
 			&i.Uses,
+			&i.EnabledFor,
 		); err != nil {
 			return nil, err
 		}
