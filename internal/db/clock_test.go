@@ -20,6 +20,8 @@ func TestAClockThatIsSetAheadIsBelievedLate(t *testing.T) {
 			map[time.Duration]time.Duration{90 * time.Second: 0, 2 * time.Minute: 0, 10 * time.Minute: 0}},
 		"back, and ahead": {map[time.Duration]time.Duration{time.Minute: -time.Hour, 2 * time.Minute: 0},
 			map[time.Duration]time.Duration{time.Minute: -time.Hour, 2 * time.Minute: -time.Hour, 4 * time.Minute: -time.Hour, 6 * time.Minute: 0}},
+		"ahead, behind, and right": {map[time.Duration]time.Duration{time.Minute: time.Hour, 2 * time.Minute: -time.Hour, 3 * time.Minute: 0},
+			map[time.Duration]time.Duration{90 * time.Second: 0, 2 * time.Minute: -time.Hour, 3 * time.Minute: -time.Hour, 5 * time.Minute: -time.Hour, 7 * time.Minute: 0}},
 		"ahead twice": {map[time.Duration]time.Duration{time.Minute: time.Hour, 3 * time.Minute: 2 * time.Hour},
 			map[time.Duration]time.Duration{3 * time.Minute: 0, 5 * time.Minute: 0, 7 * time.Minute: 2 * time.Hour}},
 		"a little fast": {map[time.Duration]time.Duration{time.Minute: 200 * time.Millisecond}, map[time.Duration]time.Duration{time.Minute: 200 * time.Millisecond}},

@@ -15,7 +15,7 @@ const (
 var privileged = object{
 	"id": assigned + "-id", "uid": assigned + "-uid", "userId": assigned + "-user", "user_id": 990099, "userNo": 990099, "user_no": 990099, "ownerId": assigned, "tenantId": assigned,
 	"appId": "default-app", "app_id": "default-app", "app": "default-app", "role": "admin", "roles": []any{"admin"}, "isAdmin": true, "is_admin": true, "admin": true, "operator": true,
-	"scope": "vault:reveal", "status": "suspended", "tokenVersion": 990099, "token_version": 990099, "emailVerified": false, "email_verified": false, "passwordHash": assigned,
+	"scope": "vault:reveal", "status": "suspended", "tokenVersion": 990099, "token_version": 990099, "emailVerified": true, "email_verified": true, "passwordHash": assigned,
 	"password_hash": assigned, "verified": true, "health": assigned, "version": 990099, "keyId": 990099, "key_id": 990099, "encryptedData": assigned, "encrypted_data": assigned,
 	"secret": assigned, "actor": assigned, "createdAt": "2001-01-01T00:00:00Z", "created_at": "2001-01-01T00:00:00Z", "updatedAt": "2001-01-01T00:00:00Z", "deletedAt": "2001-01-01T00:00:00Z",
 	"deleted_at": "2001-01-01T00:00:00Z", "expiresIn": 990099, "sid": assigned, "kid": assigned, "issuer": assigned, "subject": assigned, "priority": 990099, "runAt": "2001-01-01T00:00:00Z",

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -211,10 +213,28 @@ func TestCleanupForgetsOnlyTheDead(t *testing.T) {
 	old := s.user("shop")
 	old.older(40 * 24 * time.Hour)
 	s.exec(`INSERT INTO revoked_jti (jti, app_id, user_id, expires_at) VALUES ('at_old', 'shop', $1, now() - interval '66 minutes'), ('at_recent', 'shop', $1, now() - interval '1 minute')`, live.id)
+	// Of what is kept for a time one is just older, and one not yet.
+	kept := map[string]struct{ sql, column, life string }{
+		"mails":        {`INSERT INTO mails (app_id, user_id, kind, recipient) SELECT 'shop', $1, 'welcome', 'kept-' || n FROM generate_series(1, 2) n`, "created_at", "30 days"},
+		"mailbox":      {`INSERT INTO mailbox (sender, recipient, subject, body_text, body_html) SELECT $1::uuid::text, 'kept-' || n, '', '', '' FROM generate_series(1, 2) n`, "created_at", "7 days"},
+		"email_tokens": {`INSERT INTO email_tokens (app_id, user_id, token_hash, type, email, expires_at) SELECT 'shop', $1, 'kept-' || n, 'password_reset', 'kept-' || n, now() FROM generate_series(1, 2) n`, "expires_at", "7 days"},
+		"revocation_events": {`INSERT INTO revocation_events (app_id, kind, subject, expires_at) SELECT 'shop', 'user', 'kept-' || n, now() FROM generate_series(1, 2) n WHERE $1::uuid IS NOT NULL`,
+			"expires_at", "0 days"},
+	}
+	name := map[string]string{"mails": "recipient", "mailbox": "recipient", "email_tokens": "email", "revocation_events": "subject"}
+	for table, k := range kept {
+		s.exec(k.sql, live.id)
+		s.exec(fmt.Sprintf(`UPDATE %s SET %s = now() - interval '%s' + CASE %s WHEN 'kept-1' THEN -1 ELSE 1 END * interval '10 minutes' WHERE %s LIKE 'kept-%%'`, table, k.column, k.life, name[table], name[table]))
+	}
 	counts, err := s.auth.Cleanup(t.Context())
 	must(t, err)
 	if counts["revoked_jti"] != 1 || counts["refresh_tokens"] != 1 {
 		t.Errorf("removed %v", counts)
+	}
+	for table := range kept {
+		if left := one[[]string](s.world, fmt.Sprintf(`SELECT array_agg(%[1]s::text ORDER BY 1) FROM %[2]s WHERE %[1]s LIKE 'kept-%%'`, name[table], table)); !slices.Equal(left, []string{"kept-2"}) {
+			t.Errorf("of %s there is %v", table, left)
+		}
 	}
 	s.me(live.access).want(t, 200, "")
 	s.refresh("shop", live.refresh).want(t, 200, "")

@@ -185,6 +185,9 @@ func TestAClockSetAheadEndsNoClaim(t *testing.T) {
 	if claim(second, now.Add(time.Hour)) != second {
 		t.Error("a claim whose time is over stays")
 	}
+	if claim(first, now.Add(time.Hour)) != second { // the clock was set back since it was read
+		t.Error("a claim was taken over whose time by now() has just begun")
+	}
 }
 
 // TestOverrun: an answer that comes when its claim was taken over is not stored over the other's.
