@@ -39,6 +39,19 @@ func (b *bundle) retain(dir string, o *desk) {
 	})
 }
 
+// A month goes whole, once its last day is old enough, and not a month later.
+func TestAMonthIsArchivedOnceAllOfItIsOldEnough(t *testing.T) {
+	t.Parallel()
+	for now := time.Date(2026, 1, 1, 12, 0, 0, 0, time.UTC); now.Year() < 2027; now = now.AddDate(0, 0, 1) {
+		for _, days := range []int{1, 28, 30, 90, 365} {
+			stays, oldest := audit.Retention{Days: days}.Before(now), now.AddDate(0, 0, -days)
+			if stays.After(oldest) || !stays.AddDate(0, 1, 0).After(oldest) || stays.Day() != 1 {
+				t.Errorf("%d days before %s: what is before %s goes", days, now, stays)
+			}
+		}
+	}
+}
+
 // Of several servers one moves the old months, once; what is not old enough stays.
 func TestServersArchiveOldMonths(t *testing.T) {
 	t.Parallel()
