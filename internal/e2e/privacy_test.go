@@ -77,6 +77,11 @@ func TestTheExportHoldsWhatIsStored(t *testing.T) {
 	if secret := d.tells(a.raw); secret != "" {
 		t.Errorf("the export holds %s", secret)
 	}
+	for _, sealed := range one[[]string](d.world, `SELECT array_agg(encrypted_data) FROM credentials WHERE user_id = $1`, no) {
+		if strings.Contains(a.raw, sealed) {
+			t.Error("the export holds what is sealed")
+		}
+	}
 	tables := one[[]string](d.world, `SELECT array_agg(DISTINCT c.relname::text) FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'user_id' AND NOT a.attisdropped
 		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')`)
 	for _, table := range tables {

@@ -61,6 +61,10 @@ func weighed(page, module string) bool {
 	return false
 }
 
+// withoutHash are compilers of Next.js for macOS and Windows, which only the TypeScript SDK's tests install, there: the lock file
+// was written without them at hand.
+var withoutHash = []string{"node_modules/@next/swc-darwin-arm64", "node_modules/@next/swc-darwin-x64", "node_modules/@next/swc-win32-arm64-msvc", "node_modules/@next/swc-win32-x64-msvc"}
+
 // TestEveryDownloadHasAHash: what is installed is what was looked at.
 func TestEveryDownloadHasAHash(t *testing.T) {
 	t.Parallel()
@@ -73,15 +77,14 @@ func TestEveryDownloadHasAHash(t *testing.T) {
 		var lock struct {
 			Packages map[string]struct {
 				Version, Resolved, Integrity string
-				Link, InBundle, Optional     bool
+				Link, InBundle               bool
 			}
 		}
 		if err := json.Unmarshal([]byte(read(t, name)), &lock); err != nil {
 			t.Fatal(err)
 		}
 		for path, p := range lock.Packages {
-			elsewhere := p.Optional && p.Resolved == "" // of another system; npm knows no address of it
-			if strings.Contains(path, "node_modules/") && !p.Link && !p.InBundle && !elsewhere && p.Integrity == "" && !strings.HasPrefix(p.Resolved, "file:") && !strings.HasPrefix(p.Resolved, "../") {
+			if strings.Contains(path, "node_modules/") && !p.Link && !p.InBundle && !slices.Contains(withoutHash, path) && p.Integrity == "" && !strings.HasPrefix(p.Resolved, "file:") && !strings.HasPrefix(p.Resolved, "../") {
 				t.Errorf("%s: %s has no hash", name, path)
 			}
 			if strings.HasPrefix(p.Resolved, "git") || strings.HasPrefix(p.Resolved, "http://") {
