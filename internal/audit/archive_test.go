@@ -28,7 +28,7 @@ func (b *bundle) past(month time.Time, id any, no int64, n int) {
 	b.exec(`INSERT INTO import_map (source, kind, source_id, target_id) VALUES ('x', 'x', gen_random_uuid()::text, 'x')`)
 	b.exec(`INSERT INTO audit (app_id, user_id, actor, action, ip, meta, created_at) SELECT 'shop', $1::uuid, ($1::uuid)::text, 'login', '192.0.2.7', '{"ip":"192.0.2.7"}', $2::timestamptz + x * interval '1 second'
 		FROM generate_series(1, $3::int) x`, id, month, n)
-	b.exec(`INSERT INTO audit_logs (user_id, action, status, metadata, created_at) SELECT $1::bigint, 'workflow_run', 'success', '{"ip":"192.0.2.7","n":1.50}', $2::timestamptz + x * interval '1 second'
+	b.exec(`INSERT INTO audit_logs (user_id, action, status, error_message, metadata, created_at) SELECT $1::bigint, 'workflow_run', 'failure', '`+unique+`', '{"ip":"192.0.2.7","name":"`+unique+`","rowNumber":7}', $2::timestamptz + x * interval '1 second'
 		FROM generate_series(1, $3::int) x`, no, month, n)
 }
 
@@ -85,6 +85,12 @@ func TestAMonthGoesIntoAFileAndComesBack(t *testing.T) {
 	if n := get[int](b, `SELECT (SELECT count(*) FROM audit WHERE user_id IS NOT NULL OR ip IS NOT NULL OR meta LIKE '%192%' OR actor <> 'deleted')
 		+ (SELECT count(*) FROM audit_logs WHERE user_id IS NOT NULL OR metadata ? 'ip')`); n != 0 {
 		t.Errorf("the person came back in %d rows", n)
+	}
+	if n := get[int](b, `SELECT count(*) FROM audit_logs WHERE created_at < $1 AND metadata = '{"rowNumber":7}' AND error_message IS NULL`, until); n != 1511 {
+		t.Errorf("%d rows are as an erasure leaves them", n)
+	}
+	if tables := b.knowing(unique); len(tables) > 0 {
+		t.Errorf("what the person named came back in %v", tables)
 	}
 	b.seal()
 	if r := b.intact(3022 + 5); r.Erased != 3022+4 {

@@ -41,6 +41,7 @@ type line struct {
 	Meta         *string         `json:"meta"`     // audit
 	Metadata     json.RawMessage `json:"metadata"` // audit_logs
 	Erasure      *int64          `json:"erasure"`
+	SealForm     *int16          `json:"seal_form"`
 }
 
 func entryOf(log string, content []byte) (entry, error) {
@@ -49,7 +50,10 @@ func entryOf(log string, content []byte) (entry, error) {
 		return entry{}, errors.New("a line is no row of the audit")
 	}
 	e := entry{log: log, id: plainText(l.ID), at: l.CreatedAt, who: plainText(l.UserID), actor: l.Actor, ip: l.IP, action: l.Action, service: l.Service,
-		status: l.Status, message: l.ErrorMessage, agent: l.UserAgent, facts: l.Meta, erasure: l.Erasure}
+		status: l.Status, message: l.ErrorMessage, agent: l.UserAgent, facts: l.Meta, erasure: l.Erasure, form: firstForm}
+	if l.SealForm != nil {
+		e.form = *l.SealForm
+	}
 	if log == vaultLog {
 		facts := string(l.Metadata)
 		e.facts = &facts

@@ -5,8 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +20,14 @@ const (
 
 var logs = []string{authLog, vaultLog}
 
-// entry is a row of either log, as it is sealed. Who, IP, agent, the address among the facts, and the actor where that is
+// The forms in which rows are sealed. In form 1 the address alone of a row's facts is the person's; in form 2 all facts are
+// but those of keptKeys, and the error message.
+const (
+	firstForm  = 1
+	newestForm = 2
+)
+
+// entry is a row of either log, as it is sealed. Who, IP, agent, the personal ones of the facts, and the actor where that is
 // the same person, make up the person: what an erasure takes out.
 type entry struct {
 	log, id                  string
@@ -34,11 +39,18 @@ type entry struct {
 	agent                    *string
 	facts                    *string // JSON, or what an import brought
 	erasure                  *int64
+	form                     int16
 }
 
 func newEntry(log string, r auditdb.RowsSystemRow) entry {
 	return entry{log: log, id: r.ID, at: r.CreatedAt, who: r.Who, actor: marked(r.Actor), ip: marked(r.Ip), action: r.Action, service: r.Service,
-		status: r.Status, message: r.ErrorMessage, agent: r.Agent, facts: r.Facts, erasure: r.Erasure}
+		status: r.Status, message: r.ErrorMessage, agent: r.Agent, facts: r.Facts, erasure: r.Erasure, form: r.Form}
+}
+
+// under is the row in the form in which a server sealed it that knew forms up to this one.
+func (e entry) under(newest int16) entry {
+	e.form = min(e.form, newest)
+	return e
 }
 
 // marked undoes the '+' of the statement.
@@ -70,14 +82,14 @@ func pseudonymOf(key []byte) [hashSize]byte { return sha256.Sum256(key) }
 
 // blank tells whether nothing of a person is left.
 func (e entry) blank() bool {
-	_, ip := e.split()
-	return e.who == "" && e.ip == nil && e.agent == nil && ip == nil
+	_, personal := e.split()
+	return e.who == "" && e.ip == nil && e.agent == nil && personal == nil && (e.form == firstForm || e.message == nil)
 }
 
 // leaf is the row's leaf. erased: its person is gone, so that an actor who is "deleted" was the person.
 func (e entry) leaf(as sealedAs, erased bool) [hashSize]byte {
 	var b encoder
-	b.text("turkey/audit-row/1")
+	b.text("turkey/audit-row/" + strconv.Itoa(int(e.form)))
 	b.text(e.log)
 	b.text(e.id)
 	b.number(e.at.UnixMicro())
@@ -89,7 +101,9 @@ func (e entry) leaf(as sealedAs, erased bool) [hashSize]byte {
 	b.text(e.action)
 	b.maybe(e.service)
 	b.maybe(e.status)
-	b.maybe(e.message)
+	if e.form == firstForm {
+		b.maybe(e.message)
+	}
 	rest, _ := e.split()
 	b.maybe(rest)
 	b.Write(as.pseudonym[:])
@@ -107,96 +121,13 @@ func (e entry) personal() []byte {
 	b.text(e.who)
 	b.maybe(e.ip)
 	b.maybe(e.agent)
-	_, ip := e.split()
-	b.maybe(ip)
+	_, personal := e.split()
+	b.maybe(personal)
 	b.text(strconv.FormatBool(e.own()))
+	if e.form != firstForm {
+		b.maybe(e.message)
+	}
 	return b.Bytes()
-}
-
-// split parts the facts from the address among them. Both are spelled in one way for all texts of the same value, because
-// jsonb spells JSON in its own.
-func (e entry) split() (rest, ip *string) {
-	if e.facts == nil {
-		return nil, nil
-	}
-	d := json.NewDecoder(strings.NewReader(*e.facts))
-	d.UseNumber()
-	var v any
-	if d.Decode(&v) != nil || d.More() {
-		return e.facts, nil
-	}
-	if m, ok := v.(map[string]any); ok {
-		if a, ok := m["ip"]; ok {
-			text := spelled(a)
-			ip = &text
-			delete(m, "ip")
-		}
-	}
-	text := spelled(v)
-	return &text, ip
-}
-
-// spelled is the canonical form of a JSON value: keys sorted, no spaces, numbers as digits and exponent.
-func spelled(v any) string {
-	var b bytes.Buffer
-	spell(&b, v)
-	return b.String()
-}
-
-func spell(b *bytes.Buffer, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		keys := make([]string, 0, len(v))
-		for k := range v {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		b.WriteByte('{')
-		for i, k := range keys {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			b.WriteString(strconv.Quote(k))
-			b.WriteByte(':')
-			spell(b, v[k])
-		}
-		b.WriteByte('}')
-	case []any:
-		b.WriteByte('[')
-		for i, e := range v {
-			if i > 0 {
-				b.WriteByte(',')
-			}
-			spell(b, e)
-		}
-		b.WriteByte(']')
-	case string:
-		b.WriteString(strconv.Quote(v))
-	case json.Number:
-		b.WriteString(digits(string(v)))
-	case bool:
-		b.WriteString(strconv.FormatBool(v))
-	default:
-		b.WriteString("null")
-	}
-}
-
-// digits is a number as its digits without leading and trailing zeros, and the exponent that belongs to them.
-func digits(s string) string {
-	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
-	e, _ := strconv.ParseInt(exponent, 10, 64) // absent: 0
-	sign := ""
-	if rest, negative := strings.CutPrefix(mantissa, "-"); negative {
-		sign, mantissa = "-", rest
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	e -= int64(len(fraction))
-	all := strings.TrimLeft(whole+fraction, "0")
-	short := strings.TrimRight(all, "0")
-	if short == "" {
-		return "0"
-	}
-	return sign + short + "e" + strconv.FormatInt(e+int64(len(all)-len(short)), 10)
 }
 
 // encoder writes fields so that no two lists of fields look alike.

@@ -72,7 +72,7 @@ func TestALeafIsOfAllFields(t *testing.T) {
 	text := func(s string) *string { return &s }
 	full := func() entry {
 		return entry{log: authLog, id: "1", at: time.Unix(5, 0), who: "7", actor: text("7"), ip: text("a"), action: "b", service: text("c"), status: text("d"),
-			message: text("e"), agent: text("f"), facts: text(`{"ip":"a","x":[1.50,{"y":"z"}]}`)}
+			message: text("e"), agent: text("f"), facts: text(`{"ip":"a","x":[1.50,{"y":"z"}]}`), form: firstForm}
 	}
 	key := []byte("key")
 	e := full()
@@ -89,6 +89,7 @@ func TestALeafIsOfAllFields(t *testing.T) {
 		"service": func(e *entry) { e.service = nil }, "status": func(e *entry) { e.status = nil }, "message": func(e *entry) { e.message = nil },
 		"agent": func(e *entry) { e.agent = nil }, "facts": func(e *entry) { e.facts = text(`{"ip":"a","x":[1.51,{"y":"z"}]}`) },
 		"facts ip": func(e *entry) { e.facts = text(`{"x":[1.50,{"y":"z"}]}`) }, "no facts": func(e *entry) { e.facts = nil },
+		"form": func(e *entry) { e.form = newestForm },
 	} {
 		other := full()
 		change(&other)
@@ -98,6 +99,68 @@ func TestALeafIsOfAllFields(t *testing.T) {
 	}
 	if other := full(); other.leaf(other.present([]byte("other")), false) == leaf {
 		t.Error("the key does not matter")
+	}
+}
+
+func TestALeafOfFormTwoHoldsThePersonsFactsApart(t *testing.T) {
+	t.Parallel()
+	text := func(s string) *string { return &s }
+	full := func() entry {
+		return entry{log: vaultLog, id: "1", at: time.Unix(5, 0), who: "7", action: "b", message: text("e"), facts: text(`{"ip":"a","name":"n","credentialId":7}`), form: newestForm}
+	}
+	key := []byte("key")
+	e := full()
+	as := e.present(key)
+	leaf := e.leaf(as, false)
+	if other := full(); other.under(firstForm).leaf(other.under(firstForm).present(key), false) == leaf {
+		t.Error("the form does not matter")
+	}
+	for name, c := range map[string]struct {
+		facts   string
+		message *string
+		same    bool
+	}{
+		"nothing else is left":     {`{"credentialId": 7.0}`, nil, true},
+		"a fact that stays":        {`{"credentialId":8}`, nil, false},
+		"no fact stays":            {`{}`, nil, false},
+		"a name is there":          {`{"credentialId":7,"name":"n"}`, nil, false},
+		"another name is there":    {`{"credentialId":7,"name":"m"}`, nil, false},
+		"an error message":         {`{"credentialId":7}`, text("e"), false},
+		"an empty error message":   {`{"credentialId":7}`, text(""), false},
+		"a sentence under its key": {`{"credentialId":7,"purpose":"two words"}`, nil, false},
+	} {
+		gone := full()
+		gone.who, gone.facts, gone.message = "", &c.facts, c.message
+		if same := gone.blank() && gone.leaf(sealedAs{pseudonymOf(key), as.person}, true) == leaf; same != c.same {
+			t.Errorf("%s: passes for the row: %v", name, same)
+		}
+	}
+	for name, change := range map[string]func(*entry){
+		"message": func(e *entry) { e.message = nil }, "name": func(e *entry) { e.facts = text(`{"ip":"a","name":"m","credentialId":7}`) },
+		"id": func(e *entry) { e.facts = text(`{"ip":"a","name":"n","credentialId":8}`) }, "address": func(e *entry) { e.facts = text(`{"name":"n","credentialId":7}`) },
+	} {
+		other := full()
+		change(&other)
+		if other.leaf(other.present(key), false) == leaf {
+			t.Errorf("%s does not matter", name)
+		}
+	}
+}
+
+// Leaves that are in seals already: how rows are sealed in a form does not change any more.
+func TestLeavesOfAFormStay(t *testing.T) {
+	t.Parallel()
+	text := func(s string) *string { return &s }
+	for _, c := range []struct {
+		form int16
+		key  []byte
+		leaf string
+	}{{firstForm, []byte("key"), "8ab101ac0905dd69734827e287657af0267f5df9238aeb78d846e7dd10048488"}, {firstForm, nil, "8f7e63dde60d2ac580573dfab9b9102f591232fea656b93841dd062487a48dec"}, {newestForm, []byte("key"), "e59427b1aac61b9122e96701ea9a1157d813c496c111df115431086138016332"}, {newestForm, nil, "c46f1fc5d708dde0c62e4ffa2b73da7773ea6244055470e18cd21a05a69c78da"}} {
+		e := entry{log: authLog, id: "1", at: time.Unix(5, 0), who: "7", actor: text("7"), ip: text("a"), action: "b", service: text("c"), status: text("d"),
+			message: text("e"), agent: text("f"), facts: text(`{"ip":"a","x":[1.50,{"y":"z"}],"role":"user"}`), form: c.form}
+		if leaf := e.leaf(e.present(c.key), false); hex.EncodeToString(leaf[:]) != c.leaf {
+			t.Errorf("form %d, key %q: %x", c.form, c.key, leaf)
+		}
 	}
 }
 

@@ -50,7 +50,7 @@ func (k *Keeper) Restore(ctx context.Context, owner *pgx.Conn, path string) (Res
 	case !bytes.Equal(sum, record.Sha256):
 		return r, fmt.Errorf("%s is not the file that was written: its SHA-256 is another", path)
 	}
-	blanks, err := k.blanks(ctx, record, path, persons)
+	blanks, sealed, err := k.blanks(ctx, record, path, persons)
 	if err != nil {
 		return r, err
 	}
@@ -76,7 +76,10 @@ func (k *Keeper) Restore(ctx context.Context, owner *pgx.Conn, path string) (Res
 		}
 		if erasure, ok := blanks[e.who]; ok && e.who != "" {
 			r.Blank++
-			if row, err = blanked(row, e.own(), erasure); err != nil {
+			if m, known := sealed[e.id]; known {
+				e = e.under(m.form)
+			}
+			if row, err = e.blanked(row, erasure); err != nil {
 				return err
 			}
 		}
@@ -111,19 +114,19 @@ func (k *Keeper) recordOf(ctx context.Context, path string) (auditdb.AuditArchiv
 }
 
 // blanks are the persons of a file who were taken out of the audit, with their erasure. Erasures do not name anybody: which
-// one it was is told by a row that was sealed for the person.
-func (k *Keeper) blanks(ctx context.Context, record auditdb.AuditArchive, path string, persons []string) (map[string]int64, error) {
+// one it was is told by a row that was sealed for the person. If there are any, it returns how the file's rows were sealed, too.
+func (k *Keeper) blanks(ctx context.Context, record auditdb.AuditArchive, path string, persons []string) (map[string]int64, map[string]missing, error) {
 	gone, err := k.q.GoneSystem(ctx, k.system(), persons, record.Log)
 	if err != nil || len(gone) == 0 {
-		return nil, err
+		return nil, nil, err
 	}
 	v := &verification{Keeper: k, erasures: map[int64][][hashSize]byte{}}
 	if err := v.readErasures(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	sealed, err := k.sealedIn(ctx, record)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	blanks := map[string]int64{}
 	_, err = readFile(path, func(h fileHeader, row []byte) error {
@@ -134,14 +137,14 @@ func (k *Keeper) blanks(ctx context.Context, record auditdb.AuditArchive, path s
 		}
 		for id, pseudonyms := range v.erasures {
 			for _, p := range pseudonyms {
-				if e.leaf(sealedAs{p, m.person}, false) == m.leaf {
+				if e.under(m.form).leaf(sealedAs{p, m.person}, false) == m.leaf {
 					blanks[e.who] = id
 				}
 			}
 		}
 		return nil
 	})
-	return blanks, err
+	return blanks, sealed, err
 }
 
 // sealedIn is how the rows of a month were sealed, by their ids.
@@ -163,42 +166,39 @@ func (k *Keeper) sealedIn(ctx context.Context, record auditdb.AuditArchive) (map
 		}
 		for i, id := range c.Ids {
 			if month(c.Ats[i]) == record.Month.Format("2006-01") {
-				sealed[id] = missing{id, no, leaves[i], persons[i]}
+				sealed[id] = missing{id, no, c.NewestForm, leaves[i], persons[i]}
 			}
 		}
 	}
 	return sealed, nil
 }
 
-// blanked is a row as forget_in_audit leaves it.
-func blanked(row []byte, own bool, erasure int64) ([]byte, error) {
+// blanked is a row, as a file has it, as forget_in_audit leaves it.
+func (e entry) blanked(row []byte, erasure int64) ([]byte, error) {
 	var m map[string]json.RawMessage
 	if err := json.Unmarshal(row, &m); err != nil {
 		return nil, err
 	}
 	null := json.RawMessage("null")
 	m["user_id"] = null
-	if _, ok := m["ip"]; ok {
-		m["ip"], m["user_agent"] = null, null
-	}
-	if own {
+	if e.own() {
 		m["actor"] = json.RawMessage(`"deleted"`)
 	}
 	m["erasure"] = fmt.Append(nil, erasure)
-	if facts := map[string]json.RawMessage{}; json.Unmarshal(m["metadata"], &facts) == nil && facts != nil {
-		delete(facts, "ip")
-		m["metadata"], _ = json.Marshal(facts) //nolint:errchkjson // it was JSON
+	if e.form != firstForm && e.message != nil {
+		m["error_message"] = null
 	}
-	var text string
-	if json.Unmarshal(m["meta"], &text) == nil {
-		if facts := map[string]json.RawMessage{}; json.Unmarshal([]byte(text), &facts) == nil && facts != nil {
-			delete(facts, "ip")
-			b, err := json.Marshal(facts)
-			if err != nil {
-				return nil, err
-			}
-			m["meta"], _ = json.Marshal(string(b)) //nolint:errchkjson // a string
-		}
+	facts, err := e.left()
+	if err != nil {
+		return nil, err
+	}
+	if e.log == vaultLog {
+		m["metadata"] = json.RawMessage(*facts)
+		return json.Marshal(m)
+	}
+	m["ip"], m["user_agent"] = null, null
+	if m["meta"], err = json.Marshal(facts); err != nil {
+		return nil, err
 	}
 	return json.Marshal(m)
 }

@@ -188,7 +188,7 @@ func (r *sealing) sealBatch(ctx context.Context, s seal, batch []auditdb.Unseale
 		var entries []entry
 		persons := map[string]bool{}
 		for _, row := range rows {
-			e := newEntry(s.log, row)
+			e := newEntry(s.log, row).under(newestForm)
 			entries = append(entries, e)
 			if e.who != "" {
 				persons[e.who] = true
@@ -265,7 +265,7 @@ func (r *sealing) append(ctx context.Context, tx pgx.Tx, s seal, c *covered) err
 	hash := s.hash()
 	p := auditdb.InsertSealSystemParams{No: s.no, Log: s.log, Era: s.era, Cluster: s.cluster, Count: s.count, FirstAt: s.firstAt, LastAt: s.lastAt,
 		Root: s.root, Prev: s.prev, Hash: hash, Signature: ed25519.Sign(r.key, signed(sealPurpose, hash)), SealedAt: s.sealedAt,
-		Ids: c.ids, Ats: c.ats, Leaves: joined(c.leaves), Persons: joined(c.persons)}
+		Ids: c.ids, Ats: c.ats, Leaves: joined(c.leaves), Persons: joined(c.persons), NewestForm: newestForm}
 	if s.snapshot != "" {
 		p.Snapshot = &s.snapshot
 	}

@@ -50,15 +50,15 @@ ORDER BY r.created_at, r.id LIMIT sqlc.arg(most)::int;
 -- name: RowsSystem :many
 -- Rows by id and time; the keys carry it. '+' stands before what might be NULL.
 SELECT r.place::int AS place, r.id::text AS id, r.created_at::timestamptz AS created_at, r.who::text AS who, r.actor::text AS actor, r.action::text AS action, r.service, r.status,
-    r.error_message, r.ip::text AS ip, r.agent, r.facts, r.erasure
+    r.error_message, r.ip::text AS ip, r.agent, r.facts, r.erasure, coalesce(r.seal_form, 1)::smallint AS form
 FROM (
     SELECT u.place, a.id::text AS id, a.created_at, coalesce(a.user_id::text, '') AS who, coalesce('+' || a.actor, '') AS actor, a.action::text AS action, NULL::text AS service,
-        NULL::text AS status, NULL::text AS error_message, coalesce('+' || a.ip, '') AS ip, a.user_agent AS agent, a.meta AS facts, a.erasure
+        NULL::text AS status, NULL::text AS error_message, coalesce('+' || a.ip, '') AS ip, a.user_agent AS agent, a.meta AS facts, a.erasure, a.seal_form
     FROM unnest(sqlc.arg(ids)::text[]) WITH ORDINALITY AS u (id, place)
     JOIN audit a ON a.id = u.id::uuid AND a.created_at = (sqlc.arg(ats)::timestamptz[])[u.place] WHERE sqlc.arg(log)::text = 'audit'
     UNION ALL
     SELECT u.place, l.id::text, l.created_at, coalesce(l.user_id::text, ''), '', l.action::text, l.service::text, l.status::text, l.error_message, '', NULL::text,
-        l.metadata::text, l.erasure
+        l.metadata::text, l.erasure, l.seal_form
     FROM unnest(sqlc.arg(ids)::text[]) WITH ORDINALITY AS u (id, place)
     JOIN audit_logs l ON l.id = u.id::bigint AND l.created_at = (sqlc.arg(ats)::timestamptz[])[u.place] WHERE sqlc.arg(log)::text = 'audit_logs'
 ) r;
@@ -74,9 +74,9 @@ UNION ALL
 SELECT k.person, k.key FROM audit_keys k WHERE k.log = sqlc.arg(log)::text AND k.person = ANY (sqlc.arg(persons)::text[]);
 
 -- name: InsertSealSystem :exec
-INSERT INTO audit_seals (no, log, era, cluster, snapshot, count, first_at, last_at, root, prev, hash, signature, sealed_at, ids, ats, leaves, persons)
+INSERT INTO audit_seals (no, log, era, cluster, snapshot, count, first_at, last_at, root, prev, hash, signature, sealed_at, ids, ats, leaves, persons, newest_form)
 VALUES (sqlc.arg(no), sqlc.arg(log), sqlc.arg(era), sqlc.arg(cluster), sqlc.narg(snapshot), sqlc.arg(count), sqlc.narg(first_at), sqlc.narg(last_at),
-    sqlc.arg(root), sqlc.arg(prev), sqlc.arg(hash), sqlc.arg(signature), sqlc.arg(sealed_at), sqlc.arg(ids), sqlc.arg(ats), sqlc.arg(leaves), sqlc.arg(persons));
+    sqlc.arg(root), sqlc.arg(prev), sqlc.arg(hash), sqlc.arg(signature), sqlc.arg(sealed_at), sqlc.arg(ids), sqlc.arg(ats), sqlc.arg(leaves), sqlc.arg(persons), sqlc.arg(newest_form)::smallint);
 
 -- name: NewestSealSystem :one
 SELECT s.no, s.hash, s.signature, s.sealed_at FROM audit_seals s ORDER BY s.no DESC LIMIT 1;

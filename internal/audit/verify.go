@@ -87,6 +87,7 @@ type place struct{ log, month string }
 type missing struct {
 	id           string
 	seal         int64
+	form         int16 // the newest that the seal's server knew
 	leaf, person [hashSize]byte
 }
 
@@ -235,10 +236,10 @@ func (v *verification) covered(ctx context.Context, s seal) error {
 			e, ok := there[i]
 			if !ok {
 				p := place{s.log, month(c.Ats[i])}
-				v.missing[p] = append(v.missing[p], missing{c.Ids[i], s.no, leaves[i], persons[i]})
+				v.missing[p] = append(v.missing[p], missing{c.Ids[i], s.no, c.NewestForm, leaves[i], persons[i]})
 				continue
 			}
-			switch f, ok := v.judge(e, keys[e.who], leaves[i], persons[i], s.no); {
+			switch f, ok := v.judge(e.under(c.NewestForm), keys[e.who], leaves[i], persons[i], s.no); {
 			case ok:
 				v.report.Rows++
 			case again:

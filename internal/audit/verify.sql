@@ -4,7 +4,7 @@ SELECT s.no, s.log, s.era, s.cluster, coalesce(s.snapshot, '')::text AS snapshot
 FROM audit_seals s WHERE s.no > sqlc.arg(after) ORDER BY s.no LIMIT sqlc.arg(most)::int;
 
 -- name: CoveredSystem :one
-SELECT s.ids, s.ats, s.leaves, s.persons FROM audit_seals s WHERE s.no = sqlc.arg(no);
+SELECT s.ids, s.ats, s.leaves, s.persons, coalesce(s.newest_form, 1)::smallint AS newest_form FROM audit_seals s WHERE s.no = sqlc.arg(no);
 
 -- name: SealHashSystem :one
 SELECT s.hash FROM audit_seals s WHERE s.no = sqlc.arg(no);

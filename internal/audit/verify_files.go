@@ -119,6 +119,7 @@ func (v *verification) judgeFiled(ctx context.Context, file string, rows []entry
 			continue
 		}
 		delete(gone, e.id)
+		e = e.under(m.form)
 		v.report.Archived++
 		if f, ok := v.judge(e, keys[e.who], m.leaf, m.person, m.seal); !ok && !v.left(e, m) {
 			v.found(f, "Row %s of %s was changed in the file %s", e.id, e.log, file)

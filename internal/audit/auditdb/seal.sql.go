@@ -45,29 +45,30 @@ func (q *Queries) ClusterSystem(ctx context.Context, db DBTX) (ClusterSystemRow,
 }
 
 const insertSealSystem = `-- name: InsertSealSystem :exec
-INSERT INTO audit_seals (no, log, era, cluster, snapshot, count, first_at, last_at, root, prev, hash, signature, sealed_at, ids, ats, leaves, persons)
+INSERT INTO audit_seals (no, log, era, cluster, snapshot, count, first_at, last_at, root, prev, hash, signature, sealed_at, ids, ats, leaves, persons, newest_form)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8,
-    $9, $10, $11, $12, $13, $14, $15, $16, $17)
+    $9, $10, $11, $12, $13, $14, $15, $16, $17, $18::smallint)
 `
 
 type InsertSealSystemParams struct {
-	No        int64
-	Log       string
-	Era       int16
-	Cluster   int64
-	Snapshot  *string
-	Count     int32
-	FirstAt   *time.Time
-	LastAt    *time.Time
-	Root      []byte
-	Prev      []byte
-	Hash      []byte
-	Signature []byte
-	SealedAt  time.Time
-	Ids       []string
-	Ats       []time.Time
-	Leaves    []byte
-	Persons   []byte
+	No         int64
+	Log        string
+	Era        int16
+	Cluster    int64
+	Snapshot   *string
+	Count      int32
+	FirstAt    *time.Time
+	LastAt     *time.Time
+	Root       []byte
+	Prev       []byte
+	Hash       []byte
+	Signature  []byte
+	SealedAt   time.Time
+	Ids        []string
+	Ats        []time.Time
+	Leaves     []byte
+	Persons    []byte
+	NewestForm int16
 }
 
 func (q *Queries) InsertSealSystem(ctx context.Context, db DBTX, arg InsertSealSystemParams) error {
@@ -89,6 +90,7 @@ func (q *Queries) InsertSealSystem(ctx context.Context, db DBTX, arg InsertSealS
 		arg.Ats,
 		arg.Leaves,
 		arg.Persons,
+		arg.NewestForm,
 	)
 	return err
 }
@@ -176,15 +178,15 @@ func (q *Queries) NewestSealSystem(ctx context.Context, db DBTX) (NewestSealSyst
 
 const rowsSystem = `-- name: RowsSystem :many
 SELECT r.place::int AS place, r.id::text AS id, r.created_at::timestamptz AS created_at, r.who::text AS who, r.actor::text AS actor, r.action::text AS action, r.service, r.status,
-    r.error_message, r.ip::text AS ip, r.agent, r.facts, r.erasure
+    r.error_message, r.ip::text AS ip, r.agent, r.facts, r.erasure, coalesce(r.seal_form, 1)::smallint AS form
 FROM (
     SELECT u.place, a.id::text AS id, a.created_at, coalesce(a.user_id::text, '') AS who, coalesce('+' || a.actor, '') AS actor, a.action::text AS action, NULL::text AS service,
-        NULL::text AS status, NULL::text AS error_message, coalesce('+' || a.ip, '') AS ip, a.user_agent AS agent, a.meta AS facts, a.erasure
+        NULL::text AS status, NULL::text AS error_message, coalesce('+' || a.ip, '') AS ip, a.user_agent AS agent, a.meta AS facts, a.erasure, a.seal_form
     FROM unnest($1::text[]) WITH ORDINALITY AS u (id, place)
     JOIN audit a ON a.id = u.id::uuid AND a.created_at = ($2::timestamptz[])[u.place] WHERE $3::text = 'audit'
     UNION ALL
     SELECT u.place, l.id::text, l.created_at, coalesce(l.user_id::text, ''), '', l.action::text, l.service::text, l.status::text, l.error_message, '', NULL::text,
-        l.metadata::text, l.erasure
+        l.metadata::text, l.erasure, l.seal_form
     FROM unnest($1::text[]) WITH ORDINALITY AS u (id, place)
     JOIN audit_logs l ON l.id = u.id::bigint AND l.created_at = ($2::timestamptz[])[u.place] WHERE $3::text = 'audit_logs'
 ) r
@@ -210,6 +212,7 @@ type RowsSystemRow struct {
 	Agent        *string
 	Facts        *string
 	Erasure      *int64
+	Form         int16
 }
 
 // Rows by id and time; the keys carry it. '+' stands before what might be NULL.
@@ -236,6 +239,7 @@ func (q *Queries) RowsSystem(ctx context.Context, db DBTX, arg RowsSystemParams)
 			&i.Agent,
 			&i.Facts,
 			&i.Erasure,
+			&i.Form,
 		); err != nil {
 			return nil, err
 		}

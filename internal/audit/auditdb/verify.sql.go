@@ -100,14 +100,15 @@ func (q *Queries) ChainSystem(ctx context.Context, db DBTX, after int64, most in
 }
 
 const coveredSystem = `-- name: CoveredSystem :one
-SELECT s.ids, s.ats, s.leaves, s.persons FROM audit_seals s WHERE s.no = $1
+SELECT s.ids, s.ats, s.leaves, s.persons, coalesce(s.newest_form, 1)::smallint AS newest_form FROM audit_seals s WHERE s.no = $1
 `
 
 type CoveredSystemRow struct {
-	Ids     []string
-	Ats     []time.Time
-	Leaves  []byte
-	Persons []byte
+	Ids        []string
+	Ats        []time.Time
+	Leaves     []byte
+	Persons    []byte
+	NewestForm int16
 }
 
 func (q *Queries) CoveredSystem(ctx context.Context, db DBTX, no int64) (CoveredSystemRow, error) {
@@ -118,6 +119,7 @@ func (q *Queries) CoveredSystem(ctx context.Context, db DBTX, no int64) (Covered
 		&i.Ats,
 		&i.Leaves,
 		&i.Persons,
+		&i.NewestForm,
 	)
 	return i, err
 }
