@@ -7,7 +7,7 @@ at=127.0.0.1:6071
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 go build -tags profile -pgo=off -trimpath -o "$dir/turkey" .
-for what in JWKS users/me refresh credential introspect services; do
+for what in JWKS users/me refresh credential introspect "service list"; do
 	echo "$what" >&2
 	PROFILE_ADDR=$at go run ./bench -binary "$dir/turkey" -only "$what" -rounds 3 -slice 4s -report "" >/dev/null &
 	bench=$!
@@ -16,7 +16,7 @@ for what in JWKS users/me refresh credential introspect services; do
 		sleep 0.2
 	done
 	sleep 4 # accounts are made first, which is hashing
-	curl -sf -o "$dir/$(echo "$what" | tr -d /).pb" "http://$at/debug/pprof/profile?seconds=20"
+	curl -sf -o "$dir/$(echo "$what" | tr -d "/ ").pb" "http://$at/debug/pprof/profile?seconds=20"
 	wait $bench
 done
 go tool pprof -proto "$dir"/*.pb >"$dir/default.pgo" 2>/dev/null
