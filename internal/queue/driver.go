@@ -59,8 +59,9 @@ func (e *executor) Begin(ctx context.Context) (riverdriver.ExecutorTx, error) {
 	return wrap(tx, e.db), nil
 }
 
-// theirs is a time of this process by PostgreSQL's clock.
-func (e *executor) theirs(t time.Time) time.Time { return t.Add(time.Until(e.db.Now())) }
+// theirs is a time of this process by PostgreSQL's clock. How far off it is goes by monotonic time, which River's times have: a clock
+// that was set since they were taken changes nothing.
+func (e *executor) theirs(t time.Time) time.Time { return e.db.Now().Add(time.Until(t)) }
 
 // JobInsertFastMany is riverdriver.Executor's. A job without a time is due from the zero time on, which PostgreSQL takes for its own now.
 func (e *executor) JobInsertFastMany(ctx context.Context, p *riverdriver.JobInsertFastManyParams) ([]*riverdriver.JobInsertFastResult, error) {
